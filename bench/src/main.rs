@@ -1,0 +1,2 @@
+//! Speed, memory and cost measurements.
+fn main() {}

@@ -1,0 +1,1 @@
+//! YAML and CSV inventories to checked hosts.

@@ -1,0 +1,235 @@
+//! What happened, in order. Screen, journal and reports only read this.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Cause, HostName, HostResult};
+
+/// Identifies a run; ids sort by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub uuid::Uuid);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One event with its place in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which run.
+    pub run: RunId,
+    /// Counts up from 1 without gaps.
+    pub seq: u64,
+    /// When, by the controller's clock.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunMode {
+    /// Diagnose, repair, verify.
+    Repair,
+    /// Diagnose only.
+    Check,
+    /// One command by hand.
+    Exec,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run begins; nothing has been touched.
+    RunStarted {
+        /// Repair, check or exec.
+        mode: RunMode,
+        /// The playbook's name; for exec the command.
+        subject: String,
+        /// SHA-256 over the playbook and its scripts, in hex; empty for exec.
+        digest: String,
+        /// Version of fleetmend.
+        version: String,
+        /// Every PC of the run.
+        hosts: Vec<HostName>,
+    },
+    /// Something happened on one PC.
+    Host {
+        /// Which PC.
+        host: HostName,
+        /// What happened.
+        what: HostEvent,
+    },
+    /// The operator pressed Ctrl-C.
+    Interrupted {
+        /// False: start nothing new. True: cut what runs.
+        cut: bool,
+    },
+    /// The run is over; every host has its result.
+    RunEnded {
+        /// The exit code of the process.
+        exit_code: i32,
+    },
+}
+
+/// Which way the PC was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum TransportKind {
+    WinrmHttp,
+    WinrmHttps,
+    Ssh,
+}
+
+impl fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WinrmHttp => "WinRM (HTTP)",
+            Self::WinrmHttps => "WinRM (HTTPS)",
+            Self::Ssh => "SSH",
+        })
+    }
+}
+
+/// Which part of the work a step belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Phase {
+    Diagnose,
+    Repair,
+    Verify,
+    Exec,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Diagnose => "diagnose",
+            Self::Repair => "repair",
+            Self::Verify => "verify",
+            Self::Exec => "exec",
+        })
+    }
+}
+
+/// Names one step of one phase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StepRef {
+    /// Diagnose, repair, verify or exec.
+    pub phase: Phase,
+    /// The rung, in repair and in the verify that follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<String>,
+    /// The step's name in the playbook.
+    pub step: String,
+}
+
+impl fmt::Display for StepRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rung {
+            Some(rung) => write!(f, "{}/{rung}/{}", self.phase, self.step),
+            None => write!(f, "{}/{}", self.phase, self.step),
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "kebab-case")]
+pub enum StepEnd {
+    /// It answered.
+    Answered {
+        /// The JSON it gave, never holding a secret.
+        answer: Value,
+    },
+    /// The script failed on the PC in an orderly way.
+    Failed {
+        /// `FullyQualifiedErrorId`, or our own id.
+        error_id: String,
+        /// HRESULT or Win32 code, where there is one.
+        code: Option<i64>,
+        /// The PC's own words, for showing only.
+        message: String,
+    },
+    /// It certainly did not run.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+    /// Nobody knows whether it ran to its end: the answer was lost, or its deadline cut it.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One thing that happened on one PC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum HostEvent {
+    /// Work on the PC begins: it will be connected to.
+    Connecting,
+    /// Logged on.
+    Connected {
+        /// Over what.
+        transport: TransportKind,
+        /// `address:port`.
+        address: String,
+    },
+    /// No session came about; the PC's result follows.
+    ConnectFailed {
+        /// The short code of the outcome.
+        why: String,
+        /// The whole story.
+        reason: String,
+    },
+    /// A step is about to be sent. Stored before the first byte leaves.
+    StepStarted {
+        /// Which step.
+        step: StepRef,
+        /// Whether it may change the PC.
+        changes: bool,
+    },
+    /// A step ended.
+    StepEnded {
+        /// Which step.
+        step: StepRef,
+        /// How.
+        end: StepEnd,
+        /// Milliseconds.
+        elapsed_ms: u64,
+    },
+    /// The facts added up to a cause.
+    Diagnosed {
+        /// Which.
+        cause: Cause,
+    },
+    /// A rung is about to run. Stored before anything of it is sent.
+    RungStarted {
+        /// Which rung.
+        rung: String,
+    },
+    /// A rung was tried and verify ran.
+    RungEnded {
+        /// Which rung.
+        rung: String,
+        /// Whether verify holds.
+        verified: bool,
+    },
+    /// The PC's one result.
+    Finished {
+        /// The result.
+        result: HostResult,
+    },
+}

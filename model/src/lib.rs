@@ -1,0 +1,23 @@
+//! The shared words of fleetmend: host, credential, secret, facts, cause, event, outcome.
+//!
+//! Everything here is plain data. Nothing does IO, keeps time or knows tokio, so every other
+//! part may import it without being pulled towards a socket or a terminal.
+
+mod cause;
+mod credential;
+mod event;
+mod facts;
+mod host;
+mod outcome;
+mod secret;
+
+pub use cause::{Cause, CauseId};
+pub use credential::{Credential, CredentialRef};
+pub use event::{Event, HostEvent, Phase, Record, RunId, RunMode, StepEnd, StepRef, TransportKind};
+pub use facts::Facts;
+pub use host::{
+    Host, HostName, Platform, SshSettings, TlsVerification, TransportChoice, WinrmAuth,
+    WinrmScheme, WinrmSettings,
+};
+pub use outcome::{HostResult, Outcome, OutcomeClass};
+pub use secret::Secret;

@@ -1,0 +1,184 @@
+//! A checked playbook: what the engine runs and the decision reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::Platform;
+use serde_json::Value;
+
+use crate::{Condition, Expression, ScriptFile};
+
+/// A text in both languages of the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Localized {
+    /// English.
+    pub en: String,
+    /// Japanese; empty where the author gave none.
+    pub ja: String,
+}
+
+/// One problem and its cure, checked: every name resolves, every expression compiles, every
+/// script is there.
+#[derive(Debug)]
+pub struct Playbook {
+    /// `trust-repair`.
+    pub name: String,
+    /// What it mends.
+    pub summary: Localized,
+    /// What kind of host it is for.
+    pub platform: Platform,
+    /// What the operator may set.
+    pub parameters: Vec<Parameter>,
+    /// How facts are gathered.
+    pub diagnose: Step,
+    /// How facts become a cause: the first rule whose condition holds.
+    pub causes: Vec<CauseRule>,
+    /// Ways to repair, cheapest first.
+    pub ladder: Vec<Rung>,
+    /// The step that proves a repair; runs after every rung.
+    pub verify: Verify,
+    /// SHA-256 over the YAML and all scripts, in hex.
+    pub digest: String,
+}
+
+/// The type of a parameter's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// The name of a credential; its user and password reach a step only as secrets.
+    Credential,
+}
+
+/// Something the operator may set with `--set name=value` or in the inventory's variables.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: ParameterKind,
+    /// Whether its value must never be seen.
+    pub secret: bool,
+    /// Its value if nobody sets it; `None`: unset, null in expressions.
+    pub default: Option<Value>,
+    /// What it means.
+    pub summary: Localized,
+}
+
+/// What a cause means for the PC when no rung is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CauseKind {
+    /// Nothing is wrong: the PC ends healthy and is not touched.
+    Healthy,
+    /// A fault the ladder may mend.
+    Fault,
+    /// Not for this playbook: the PC ends `skipped(id)`.
+    Skip,
+    /// Our account is not enough: the PC ends `access-denied(id)`.
+    AccessDenied,
+    /// Only a person can go on: the PC ends `needs-hands(id)`.
+    NeedsHands,
+}
+
+/// One rule: facts → cause.
+#[derive(Debug)]
+pub struct CauseRule {
+    /// The cause's id.
+    pub id: String,
+    /// Healthy, fault, …
+    pub kind: CauseKind,
+    /// When it applies.
+    pub when: Condition,
+    /// The number shown with the cause.
+    pub code: Option<Expression>,
+    /// What it is, in one sentence; an expression template over facts may stand in it.
+    pub reason: Localized,
+    /// What the operator should do next if it stays so.
+    pub next: Localized,
+}
+
+/// What a rung cannot do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A parameter of kind credential must be set, and the operator must allow it to reach PCs.
+    CredentialOnPc(String),
+    /// A parameter must be set.
+    Parameter(String),
+    /// The PC may be rebooted.
+    Reboot,
+    /// The controller must reach the directory over LDAPS.
+    Directory,
+}
+
+/// A condition that must hold before a rung may touch the PC.
+#[derive(Debug)]
+pub struct Guard {
+    /// Its name, as in `blocked(name)`.
+    pub name: String,
+    /// What must hold.
+    pub require: Condition,
+    /// Why the rung is forbidden when it does not.
+    pub reason: Localized,
+    /// What the operator should do.
+    pub next: Localized,
+}
+
+/// One way to repair.
+#[derive(Debug)]
+pub struct Rung {
+    /// Its id.
+    pub id: String,
+    /// What it does.
+    pub summary: Localized,
+    /// The causes it is for.
+    pub causes: Vec<String>,
+    /// A further condition over facts and parameters; when false the rung does not fit.
+    pub when: Option<Condition>,
+    /// What it needs.
+    pub needs: Vec<Need>,
+    /// What must hold first.
+    pub guards: Vec<Guard>,
+    /// What it runs, in order.
+    pub steps: Vec<Step>,
+    /// Whether it may reboot the PC.
+    pub may_reboot: bool,
+    /// About how long it takes.
+    pub cost: Duration,
+}
+
+/// One script run on the PC.
+#[derive(Debug)]
+pub struct Step {
+    /// Its name, unique in its list.
+    pub name: String,
+    /// What runs.
+    pub script: Arc<ScriptFile>,
+    /// The JSON object it gets: each value an expression over `params`, `facts` and `host`.
+    pub with: Vec<(String, Expression)>,
+    /// Secret parameters it gets: JSON name → credential parameter. The step sees
+    /// `{"user": …, "password": …}` under that name.
+    pub secrets: Vec<(String, String)>,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// Whether it may change the PC. Diagnose and verify never do.
+    pub changes: bool,
+}
+
+/// How a repair is proven.
+#[derive(Debug)]
+pub struct Verify {
+    /// The step that gathers the evidence.
+    pub step: Step,
+    /// What must hold of `verify` (its answer), with `facts` (diagnose's) beside it.
+    pub require: Condition,
+    /// A condition under which only a reboot is missing: the PC ends `reboot-pending`.
+    pub reboot_pending: Option<Condition>,
+    /// How often to ask again before giving up: a secure channel takes a moment.
+    pub attempts: u32,
+    /// How long to wait between.
+    pub pause: Duration,
+}

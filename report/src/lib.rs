@@ -1,0 +1,1 @@
+//! Events to summary, table, JSON and JSON Lines.

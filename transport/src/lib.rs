@@ -1,0 +1,15 @@
+//! Sessions on PCs over WinRM and SSH, and the PowerShell step channel that runs over both.
+//!
+//! `winrm/` and `ssh/` carry bytes ([`Wire`]); `powershell/` and `sh/` know how to run steps over
+//! any wire ([`Session`]); `auto` picks the wire.
+
+mod error;
+mod session;
+mod wire;
+
+pub use error::{ConnectError, DeniedWhy, SessionError, UnreachableWhy};
+pub use session::{
+    Connector, ExecOutput, ExecRequest, Limits, Reached, Script, ScriptFailure, Session,
+    StepReply, StepRequest,
+};
+pub use wire::{CommandLine, Received, Wire};
