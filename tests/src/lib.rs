@@ -1,1 +1,1 @@
-//! End-to-end tests of the real binary.
+//! End-to-end tests of the real binary; the tests themselves stand beside this file.
