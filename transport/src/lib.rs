@@ -5,6 +5,7 @@
 
 mod error;
 mod session;
+pub mod winrm;
 mod wire;
 
 pub use error::{ConnectError, DeniedWhy, SessionError, UnreachableWhy};
