@@ -1,1 +1,16 @@
 //! Events to summary, table, JSON and JSON Lines.
+//!
+//! Everything here is a pure reader of [`fleetmend_model::Record`]s: [`RunReport`] folds them,
+//! [`format`] shows the fold. So a report can be made while a run goes on, at its end, or years
+//! later from the journal alone, and is the same each time.
+
+mod fold;
+pub mod format;
+mod run;
+mod summary;
+#[cfg(test)]
+mod testing;
+
+pub use fold::fold_names;
+pub use run::{ExecResult, HostReport, RunReport};
+pub use summary::{ClassCount, DetailCount, Summary};

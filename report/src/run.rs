@@ -1,0 +1,253 @@
+//! The fold of a run's records.
+
+use std::collections::HashMap;
+
+use fleetmend_model::{
+    Event, HostEvent, HostName, HostResult, Outcome, Phase, Record, RunId, RunMode, StepEnd,
+    TransportKind,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A run as its records so far tell it.
+#[derive(Clone, Debug, Default)]
+pub struct RunReport {
+    /// Which run; `None` before the first record.
+    pub run: Option<RunId>,
+    /// What it is for.
+    pub mode: Option<RunMode>,
+    /// The playbook's name, or the command.
+    pub subject: String,
+    /// The playbook's digest; empty for exec.
+    pub digest: String,
+    /// Which fleetmend ran.
+    pub version: String,
+    /// When the first record was stored.
+    pub started: Option<Timestamp>,
+    /// When the latest record was stored.
+    pub latest: Option<Timestamp>,
+    /// Whether the run has ended.
+    pub ended: bool,
+    /// Whether the operator interrupted it.
+    pub interrupted: bool,
+    /// The exit code, once it has ended.
+    pub exit_code: Option<i32>,
+    /// Every PC, in the order of the run.
+    pub hosts: Vec<HostReport>,
+    index: HashMap<HostName, usize>,
+}
+
+/// One PC of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostReport {
+    /// Which.
+    pub host: HostName,
+    /// How it was reached, if it was.
+    pub transport: Option<TransportKind>,
+    /// `address:port`, if it was reached.
+    pub address: Option<String>,
+    /// Rungs that ran on it, in order, with whether verify held.
+    pub rungs: Vec<(String, Option<bool>)>,
+    /// What a command by hand gave, in exec runs.
+    pub exec: Option<ExecResult>,
+    /// Its one result, once it has it.
+    pub result: Option<HostResult>,
+}
+
+/// What a command by hand printed and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ExecResult {
+    /// Its standard output as text.
+    pub stdout: String,
+    /// Its standard error as text.
+    pub stderr: String,
+    /// Its exit code; `None` when it gave no answer.
+    pub exit_code: Option<i64>,
+}
+
+impl RunReport {
+    /// Folds the records of one run.
+    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut report = Self::default();
+        for record in records {
+            report.apply(record);
+        }
+        report
+    }
+
+    /// Takes one more record in.
+    pub fn apply(&mut self, record: &Record) {
+        self.run = Some(record.run);
+        self.started.get_or_insert(record.at);
+        self.latest = Some(record.at);
+        match &record.event {
+            Event::RunStarted {
+                mode,
+                subject,
+                digest,
+                version,
+                hosts,
+            } => {
+                self.mode = Some(*mode);
+                self.subject.clone_from(subject);
+                self.digest.clone_from(digest);
+                self.version.clone_from(version);
+                for host in hosts {
+                    self.host_mut(host);
+                }
+            }
+            Event::Host { host, what } => {
+                let host = self.host_mut(host);
+                if let Some(host) = host {
+                    host.apply(what);
+                }
+            }
+            Event::Interrupted { .. } => self.interrupted = true,
+            Event::RunEnded { exit_code } => {
+                self.ended = true;
+                self.exit_code = Some(*exit_code);
+            }
+        }
+    }
+
+    /// Returns the results so far, in the order of the run.
+    pub fn results(&self) -> impl Iterator<Item = &HostResult> {
+        self.hosts.iter().filter_map(|host| host.result.as_ref())
+    }
+
+    /// Returns the results of the PCs that are not well, by class and then in the order of the
+    /// run.
+    pub fn not_well(&self) -> Vec<&HostResult> {
+        let mut results: Vec<&HostResult> = self
+            .results()
+            .filter(|result| !result.outcome.class().is_well())
+            .collect();
+        results.sort_by_key(|result| result.outcome.class());
+        results
+    }
+
+    fn host_mut(&mut self, name: &HostName) -> Option<&mut HostReport> {
+        let place = *self.index.entry(name.clone()).or_insert_with(|| {
+            self.hosts.push(HostReport::new(name.clone()));
+            self.hosts.len() - 1
+        });
+        self.hosts.get_mut(place)
+    }
+}
+
+impl HostReport {
+    fn new(host: HostName) -> Self {
+        Self {
+            host,
+            transport: None,
+            address: None,
+            rungs: Vec::new(),
+            exec: None,
+            result: None,
+        }
+    }
+
+    fn apply(&mut self, what: &HostEvent) {
+        match what {
+            HostEvent::Connected { transport, address } => {
+                self.transport = Some(*transport);
+                self.address = Some(address.clone());
+            }
+            HostEvent::StepEnded {
+                step,
+                end: StepEnd::Answered { answer },
+                ..
+            } if step.phase == Phase::Exec => {
+                self.exec = Some(ExecResult::from_answer(answer));
+            }
+            HostEvent::RungStarted { rung } => self.rungs.push((rung.clone(), None)),
+            HostEvent::RungEnded { rung, verified } => {
+                if let Some(last) = self.rungs.iter_mut().rev().find(|(name, _)| name == rung) {
+                    last.1 = Some(*verified);
+                }
+            }
+            HostEvent::Finished { result } => self.result = Some(result.clone()),
+            HostEvent::Connecting
+            | HostEvent::ConnectFailed { .. }
+            | HostEvent::StepStarted { .. }
+            | HostEvent::StepEnded { .. }
+            | HostEvent::Diagnosed { .. } => {}
+        }
+    }
+
+    /// Tells whether the PC has ended well.
+    pub fn is_well(&self) -> bool {
+        self.result
+            .as_ref()
+            .is_some_and(|result| result.outcome.class().is_well())
+    }
+
+    /// Returns how it ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.result.as_ref().map(|result| &result.outcome)
+    }
+}
+
+impl ExecResult {
+    fn from_answer(answer: &Value) -> Self {
+        let text = |key: &str| match answer.get(key) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        Self {
+            stdout: text("stdout"),
+            stderr: text("stderr"),
+            exit_code: answer.get("exit_code").and_then(Value::as_i64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn folds_a_run() {
+        let report = RunReport::from_records(&testing::repair_run());
+        assert_eq!(report.hosts.len(), 6);
+        assert_eq!(report.results().count(), 6);
+        assert_eq!(report.exit_code, Some(1));
+        let repaired = report
+            .hosts
+            .iter()
+            .find(|host| host.host.0 == "pc-002")
+            .unwrap();
+        assert_eq!(
+            repaired.rungs,
+            [("restart-netlogon".to_owned(), Some(true))]
+        );
+        assert_eq!(repaired.address.as_deref(), Some("127.0.1.2:5985"));
+        assert!(repaired.is_well());
+        let classes: Vec<&str> = report
+            .not_well()
+            .iter()
+            .map(|result| result.outcome.class().name())
+            .collect();
+        assert_eq!(
+            classes,
+            [
+                "not-repaired",
+                "unreachable",
+                "access-denied",
+                "needs-hands"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cut_run_has_hosts_without_result() {
+        let records = testing::repair_run();
+        let report = RunReport::from_records(&records[..3]);
+        assert!(!report.ended);
+        assert_eq!(report.hosts.len(), 6);
+        assert_eq!(report.results().count(), 0);
+    }
+}
