@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use fleetmend_model::{Cause, Facts};
+use fleetmend_model::{Cause, CauseId, Facts};
 use serde_json::{Map, Value};
+
+use crate::condition::render;
+use crate::scope::Scope;
+use crate::{CauseKind, CauseRule, Guard, Language, Localized, Need, Playbook, Rung, Step};
 
 /// What the decision knows beside the facts.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,11 @@ pub struct Situation {
     pub may_reboot: bool,
     /// Whether the controller reaches the directory.
     pub directory: bool,
+    /// Answers of the steps of the rung that ran last, by step name; empty before the first.
+    /// Verify uses them to know what is new since the repair.
+    pub answers: Map<String, Value>,
+    /// The language of reasons.
+    pub language: Language,
 }
 
 /// What to do next with a PC.
@@ -60,9 +69,26 @@ pub enum Decision {
     },
 }
 
+/// What verify's evidence amounts to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifyVerdict {
+    /// The PC is repaired.
+    Proven,
+    /// Only a reboot is missing.
+    RebootPending,
+    /// The evidence does not hold; asking again may help.
+    NotProven {
+        /// Which requirement fails, and why.
+        reason: String,
+    },
+}
+
 /// How a PC ends when nothing more is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is documented at the outcome of the same name")]
+#[expect(
+    missing_docs,
+    reason = "each is documented at the outcome of the same name"
+)]
 pub enum StopKind {
     NotRepaired,
     Skipped,
@@ -71,7 +97,7 @@ pub enum StopKind {
 }
 
 /// The facts and the situation disagree with the playbook: a name is undefined, a type is wrong.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to decide at {place}: {detail}")]
 pub struct DecisionError {
     /// `causes/password-mismatch/when`, with file, line and column.
@@ -80,13 +106,309 @@ pub struct DecisionError {
     pub detail: String,
 }
 
-impl crate::Playbook {
+impl Playbook {
     /// Decides what to do next with a PC whose diagnose step answered `facts`.
+    ///
+    /// The first cause whose condition holds counts. Of the rungs for it that were not tried and
+    /// whose own condition holds, the first that has what it needs and whose guards hold is
+    /// next; if there are such rungs but each is forbidden, the first one's hindrance is told.
     ///
     /// # Errors
     /// [`DecisionError`] when a condition names what the facts do not hold.
     pub fn decide(&self, facts: &Facts, situation: &Situation) -> Result<Decision, DecisionError> {
-        let _ = (facts, situation);
-        Err(DecisionError { place: "playbook".into(), detail: "not written yet".into() })
+        let scope = self.scope(facts, situation)?;
+        let Some(rule) = first(&self.causes, |rule| rule.when.holds(&scope))? else {
+            return Err(DecisionError {
+                place: format!("{} (causes)", self.name),
+                detail: "no cause fits".to_owned(),
+            });
+        };
+        if rule.kind == CauseKind::Healthy {
+            return Ok(Decision::Healthy);
+        }
+        let cause = Cause {
+            id: CauseId(rule.id.clone()),
+            code: code(rule, &scope)?,
+        };
+        let explain = |text: &Localized, what: &str| {
+            let place = format!("{} (causes/{}/{what})", self.name, rule.id);
+            render(text.text(situation.language), &scope, &place)
+        };
+        let end = match rule.kind {
+            CauseKind::Healthy | CauseKind::Fault => StopKind::NotRepaired,
+            CauseKind::Skip => StopKind::Skipped,
+            CauseKind::AccessDenied => StopKind::AccessDenied,
+            CauseKind::NeedsHands => StopKind::NeedsHands,
+        };
+        if rule.kind == CauseKind::Fault {
+            match self.climb(&rule.id, &scope, situation)? {
+                Climb::Free(rung) => return Ok(Decision::Try { cause, rung }),
+                Climb::Hindered(Hindrance {
+                    guard,
+                    reason,
+                    next,
+                }) => {
+                    return Ok(Decision::Blocked {
+                        cause,
+                        guard,
+                        reason,
+                        next,
+                    });
+                }
+                Climb::Top => {}
+            }
+        }
+        let (reason, next) = (
+            explain(&rule.reason, "reason")?,
+            explain(&rule.next, "next")?,
+        );
+        Ok(Decision::Stop {
+            cause,
+            end,
+            reason,
+            next,
+        })
     }
+
+    /// Judges the answer of the verify step, after a rung, by the facts of the last diagnose.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when a condition names what the answer or the facts do not hold.
+    pub fn verified(
+        &self,
+        verify: &Value,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<VerifyVerdict, DecisionError> {
+        let scope = self.scope(facts, situation)?.with("verify", verify);
+        if let Some(pending) = &self.verify.reboot_pending
+            && pending.holds(&scope)?
+        {
+            return Ok(VerifyVerdict::RebootPending);
+        }
+        match first(&self.verify.require, |guard| {
+            Ok(!guard.require.holds(&scope)?)
+        })? {
+            None => Ok(VerifyVerdict::Proven),
+            Some(failed) => {
+                let place = format!("{} (verify/{}/reason)", self.name, failed.name);
+                let reason = render(failed.reason.text(situation.language), &scope, &place)?;
+                Ok(VerifyVerdict::NotProven { reason })
+            }
+        }
+    }
+
+    /// Returns the names that conditions can use, terms included.
+    fn scope(&self, facts: &Facts, situation: &Situation) -> Result<Scope, DecisionError> {
+        let mut scope = Scope::of(situation).with("facts", &facts.to_value());
+        for term in &self.terms {
+            let value = term.value.run(&scope)?;
+            scope.insert(&term.name, value);
+        }
+        Ok(scope)
+    }
+
+    /// Looks for the first rung that is free to run.
+    fn climb(
+        &self,
+        cause: &str,
+        scope: &Scope,
+        situation: &Situation,
+    ) -> Result<Climb, DecisionError> {
+        let mut hindered = None;
+        for rung in &self.ladder {
+            let for_cause = rung.causes.iter().any(|id| id == cause);
+            if !for_cause || situation.tried.contains(&rung.id) || !fits(rung, scope)? {
+                continue;
+            }
+            let missing = rung
+                .needs
+                .iter()
+                .find_map(|need| unmet(need, rung, situation));
+            let hindrance = match missing {
+                Some(missing) => Some(missing),
+                None => self.forbidden(rung, scope, situation.language)?,
+            };
+            match hindrance {
+                None => return Ok(Climb::Free(rung.id.clone())),
+                Some(hindrance) => hindered = hindered.or(Some(hindrance)),
+            }
+        }
+        Ok(hindered.map_or(Climb::Top, Climb::Hindered))
+    }
+
+    /// Returns the first guard of a rung that does not hold.
+    fn forbidden(
+        &self,
+        rung: &Rung,
+        scope: &Scope,
+        language: Language,
+    ) -> Result<Option<Hindrance>, DecisionError> {
+        let Some(guard) = first(&rung.guards, |guard: &Guard| {
+            Ok(!guard.require.holds(scope)?)
+        })?
+        else {
+            return Ok(None);
+        };
+        let place =
+            |what: &str| format!("{} (repair/{}/{}/{what})", self.name, rung.id, guard.name);
+        Ok(Some(Hindrance {
+            guard: guard.name.clone(),
+            reason: render(guard.reason.text(language), scope, &place("reason"))?,
+            next: render(guard.next.text(language), scope, &place("next"))?,
+        }))
+    }
+}
+
+impl Step {
+    /// Computes the JSON object that the step gets, without its secrets.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when an expression names what is not there.
+    pub fn params(
+        &self,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<Map<String, Value>, DecisionError> {
+        let scope = Scope::of(situation).with("facts", &facts.to_value());
+        self.with
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), value.evaluate(&scope)?)))
+            .collect()
+    }
+}
+
+/// Win32 codes with which a domain refuses a credential: a further attempt may lock it out.
+const REFUSED: [i64; 7] = [1326, 1327, 1330, 1331, 1385, 1907, 1909];
+
+/// Tells whether a step's answer says that the domain refused the credential it was given, and
+/// with which Win32 code. By convention such an answer has a field `credential_error`. No
+/// other PC may then be sent the same credential.
+pub fn refused_credential(answer: &Value) -> Option<i64> {
+    let code = answer.get("credential_error")?.as_i64()?;
+    REFUSED.contains(&code).then_some(code)
+}
+
+/// How far up the ladder there is a way.
+enum Climb {
+    Free(String),
+    Hindered(Hindrance),
+    Top,
+}
+
+/// What keeps a rung from running.
+struct Hindrance {
+    guard: String,
+    reason: String,
+    next: String,
+}
+
+fn first<T>(
+    items: &[T],
+    mut is: impl FnMut(&T) -> Result<bool, DecisionError>,
+) -> Result<Option<&T>, DecisionError> {
+    for item in items {
+        if is(item)? {
+            return Ok(Some(item));
+        }
+    }
+    Ok(None)
+}
+
+fn fits(rung: &Rung, scope: &Scope) -> Result<bool, DecisionError> {
+    rung.when
+        .as_ref()
+        .map_or(Ok(true), |when| when.holds(scope))
+}
+
+fn code(rule: &CauseRule, scope: &Scope) -> Result<Option<i64>, DecisionError> {
+    let Some(expression) = &rule.code else {
+        return Ok(None);
+    };
+    match expression.evaluate(scope)? {
+        Value::Null => Ok(None),
+        Value::Number(number) if number.is_i64() => Ok(number.as_i64()),
+        other => Err(DecisionError {
+            place: expression.place.clone(),
+            detail: format!("`{other}` is not a whole number"),
+        }),
+    }
+}
+
+fn unmet(need: &Need, rung: &Rung, situation: &Situation) -> Option<Hindrance> {
+    let rung = &rung.id;
+    let ja = situation.language == Language::Ja;
+    let (guard, reason, next) = match need {
+        Need::CredentialOnPc(name) if !situation.credentials.contains(name) => (
+            "needs-credential",
+            if ja {
+                format!("{rung} には資格情報 {name} が必要ですが、指定されていません")
+            } else {
+                format!("{rung} needs the credential {name}, which is not set")
+            },
+            if ja {
+                format!("{name} を指定して、もう一度実行してください")
+            } else {
+                format!("set {name} and run again")
+            },
+        ),
+        Need::CredentialOnPc(name) if !situation.credentials_for_pcs.contains(name) => (
+            "needs-credential-on-pc",
+            if ja {
+                format!("{rung} は {name} を PC に送りますが、許可されていません")
+            } else {
+                format!("{rung} would send {name} to the PC, which is not allowed")
+            },
+            if ja {
+                format!("{name} を PC に送ることを許可するか、手動で修復してください")
+            } else {
+                format!("allow {name} on PCs and run again, or repair by hand")
+            },
+        ),
+        Need::Parameter(name) if situation.params.get(name).is_none_or(Value::is_null) => (
+            "needs-parameter",
+            if ja {
+                format!("{rung} にはパラメーター {name} が必要です")
+            } else {
+                format!("{rung} needs the parameter {name}, which is not set")
+            },
+            if ja {
+                format!("{name} を指定して、もう一度実行してください")
+            } else {
+                format!("set {name} and run again")
+            },
+        ),
+        Need::Reboot if !situation.may_reboot => (
+            "needs-reboot",
+            if ja {
+                format!("{rung} は PC を再起動しますが、許可されていません")
+            } else {
+                format!("{rung} reboots the PC, which is not allowed")
+            },
+            if ja {
+                "再起動を許可して、もう一度実行してください".to_owned()
+            } else {
+                "allow reboots and run again".to_owned()
+            },
+        ),
+        Need::Directory if !situation.directory => (
+            "needs-directory",
+            if ja {
+                format!("{rung} にはディレクトリへの接続 (LDAPS) が必要です")
+            } else {
+                format!("{rung} needs the directory (LDAPS), which the controller does not reach")
+            },
+            if ja {
+                "ディレクトリへの接続を設定してください".to_owned()
+            } else {
+                "give the controller access to the directory and run again".to_owned()
+            },
+        ),
+        _ => return None,
+    };
+    Some(Hindrance {
+        guard: guard.to_owned(),
+        reason,
+        next,
+    })
 }

@@ -3,12 +3,15 @@
 mod condition;
 mod decision;
 mod plan;
+mod scope;
 mod script;
 
-pub use condition::{Condition, Expression};
-pub use decision::{Decision, DecisionError, Situation, StopKind};
-pub use plan::{
-    CauseKind, CauseRule, Guard, Localized, Need, Parameter, ParameterKind, Playbook, Rung, Step,
-    Verify,
+pub use condition::{Condition, Expression, ExpressionError};
+pub use decision::{
+    Decision, DecisionError, Situation, StopKind, VerifyVerdict, refused_credential,
 };
-pub use script::ScriptFile;
+pub use plan::{
+    CauseKind, CauseRule, Guard, Language, Localized, Need, Parameter, ParameterKind, Playbook,
+    Rung, Step, Term, Verify,
+};
+pub use script::{SchemaError, SchemaMismatch, SchemaSide, ScriptFile};

@@ -8,6 +8,16 @@ use serde_json::Value;
 
 use crate::{Condition, Expression, ScriptFile};
 
+/// A language in which reasons are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Japanese, where the playbook has it.
+    Ja,
+}
+
 /// A text in both languages of the project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Localized {
@@ -15,6 +25,16 @@ pub struct Localized {
     pub en: String,
     /// Japanese; empty where the author gave none.
     pub ja: String,
+}
+
+impl Localized {
+    /// Returns the text in this language, in English where the author gave no other.
+    pub fn text(&self, language: Language) -> &str {
+        match language {
+            Language::Ja if !self.ja.is_empty() => &self.ja,
+            Language::Ja | Language::En => &self.en,
+        }
+    }
 }
 
 /// One problem and its cure, checked: every name resolves, every expression compiles, every
@@ -31,6 +51,8 @@ pub struct Playbook {
     pub parameters: Vec<Parameter>,
     /// How facts are gathered.
     pub diagnose: Step,
+    /// Names for expressions over the facts, in order; conditions and texts may use them.
+    pub terms: Vec<Term>,
     /// How facts become a cause: the first rule whose condition holds.
     pub causes: Vec<CauseRule>,
     /// Ways to repair, cheapest first.
@@ -39,6 +61,15 @@ pub struct Playbook {
     pub verify: Verify,
     /// SHA-256 over the YAML and all scripts, in hex.
     pub digest: String,
+}
+
+/// A name for an expression over facts and parameters.
+#[derive(Debug)]
+pub struct Term {
+    /// The name under which later expressions see the value.
+    pub name: String,
+    /// What it stands for; may use the terms before it.
+    pub value: Expression,
 }
 
 /// The type of a parameter's value.
@@ -157,7 +188,8 @@ pub struct Step {
     pub name: String,
     /// What runs.
     pub script: Arc<ScriptFile>,
-    /// The JSON object it gets: each value an expression over `params`, `facts` and `host`.
+    /// The JSON object it gets: each value an expression over `params`, `facts`, `host` and
+    /// `answers`.
     pub with: Vec<(String, Expression)>,
     /// Secret parameters it gets: JSON name → credential parameter. The step sees
     /// `{"user": …, "password": …}` under that name.
@@ -173,8 +205,8 @@ pub struct Step {
 pub struct Verify {
     /// The step that gathers the evidence.
     pub step: Step,
-    /// What must hold of `verify` (its answer), with `facts` (diagnose's) beside it.
-    pub require: Condition,
+    /// What must hold, all of it, of `verify` (its answer), with `facts` (diagnose's) beside it.
+    pub require: Vec<Guard>,
     /// A condition under which only a reboot is missing: the PC ends `reboot-pending`.
     pub reboot_pending: Option<Condition>,
     /// How often to ask again before giving up: a secure channel takes a moment.
