@@ -4,13 +4,14 @@
 //! any wire ([`Session`]); `auto` picks the wire.
 
 mod error;
+pub mod powershell;
 mod session;
 pub mod winrm;
 mod wire;
 
 pub use error::{ConnectError, DeniedWhy, SessionError, UnreachableWhy};
 pub use session::{
-    Connector, ExecOutput, ExecRequest, Limits, Reached, Script, ScriptFailure, Session,
-    StepReply, StepRequest,
+    Connector, ExecOutput, ExecRequest, Limits, Reached, Script, ScriptFailure, Session, StepReply,
+    StepRequest,
 };
 pub use wire::{CommandLine, Received, Wire};
