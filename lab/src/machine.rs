@@ -1,0 +1,365 @@
+//! One simulated Windows PC: pure state, no sockets, no clock of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::PasswordId;
+use crate::win32;
+
+/// A local account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAccount {
+    /// Its password.
+    pub password: String,
+    /// Whether it may log on.
+    pub enabled: bool,
+    /// Whether it is in Administrators (S-1-5-32-544).
+    pub administrator: bool,
+    /// Wrong passwords since the last right one.
+    pub bad_passwords: u32,
+    /// Every wrong password ever tried, never set back: what tests ask for.
+    pub bad_passwords_total: u32,
+    /// Logons that were accepted.
+    pub logons: u32,
+    /// Set once the lockout threshold is reached.
+    pub locked: bool,
+}
+
+impl LocalAccount {
+    /// Returns an enabled account without bad passwords.
+    pub fn new(password: &str, administrator: bool) -> Self {
+        Self {
+            password: password.to_owned(),
+            enabled: true,
+            administrator,
+            bad_passwords: 0,
+            bad_passwords_total: 0,
+            logons: 0,
+            locked: false,
+        }
+    }
+}
+
+/// The LSA secret `$MACHINE.ACC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineSecret {
+    /// The password in force.
+    pub current: PasswordId,
+    /// The one before.
+    pub previous: Option<PasswordId>,
+    /// `CupdTime`.
+    pub changed: Timestamp,
+}
+
+/// How a service starts, with the number of `ServiceStartMode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum StartMode {
+    Automatic = 2,
+    Manual = 3,
+    Disabled = 4,
+}
+
+/// A service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Whether it runs (status 4; else 1).
+    pub running: bool,
+    /// How it starts.
+    pub start: StartMode,
+    /// Whether it refuses to start, whatever one does.
+    pub refuses_start: bool,
+}
+
+impl Service {
+    /// Returns a service that runs and starts by itself.
+    pub fn running() -> Self {
+        Self {
+            running: true,
+            start: StartMode::Automatic,
+            refuses_start: false,
+        }
+    }
+
+    /// Returns the number of `ServiceControllerStatus`: 4 running, 1 stopped.
+    pub fn status(self) -> u32 {
+        if self.running { 4 } else { 1 }
+    }
+}
+
+/// One record of the System log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// `NETLOGON`.
+    pub provider: String,
+    /// 3210, 5719, ….
+    pub id: u32,
+    /// When, by the PC's own clock.
+    pub at: Timestamp,
+    /// `RecordId`: counts up, and no clock change can move it.
+    pub record: u64,
+}
+
+/// An installed update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// `KB5055523`.
+    pub id: String,
+    /// When it was installed.
+    pub installed: Timestamp,
+}
+
+/// What the operating system says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OsVersion {
+    /// The build: 19045, 22631, 26100, 20348.
+    pub build: u32,
+    /// The update build revision.
+    pub ubr: u32,
+    /// 1 workstation, 2 domain controller, 3 server.
+    pub product_type: u32,
+}
+
+/// What Netlogon remembers of its last use of the secure channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelMemory {
+    /// The controller it is bound to.
+    pub controller: Option<String>,
+    /// The status of the last use, which `sc_query` reports without trying again.
+    pub status: u32,
+}
+
+/// What goes wrong in the middle of a repair, when a test asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RepairFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// The directory takes the new password, then the PC fails to store it: the drift is worse
+    /// than before.
+    BetweenDirectoryAndPc,
+    /// The process hangs after the directory took the new password, and never answers.
+    HangsInBetween,
+    /// Nothing is done, and yet the step says that it was.
+    LiesAboutSuccess,
+}
+
+/// A simulated Windows PC.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// NetBIOS name, upper case.
+    pub name: String,
+    /// The domain it believes to be in; `None`: a workgroup.
+    pub domain: Option<String>,
+    /// `Win32_ComputerSystem.DomainRole`: 0, 1 workstation, 2, 3 server, 4, 5 controller.
+    pub domain_role: u32,
+    /// Local accounts by lower-case name.
+    pub accounts: BTreeMap<String, LocalAccount>,
+    /// Wrong passwords after which a local account is locked; 0: never.
+    pub lockout_threshold: u32,
+    /// Whether `LocalAccountTokenFilterPolicy` lets local administrators be administrators over
+    /// the network.
+    pub remote_admins: bool,
+    /// The machine secret; `None`: gone.
+    pub secret: Option<MachineSecret>,
+    /// Its clock minus the domain's, milliseconds.
+    pub clock_offset_ms: i64,
+    /// Controllers (DNS names) it cannot reach.
+    pub unreachable: BTreeSet<String>,
+    /// Netlogon.
+    pub netlogon: Service,
+    /// The Windows time service.
+    pub w32time: Service,
+    /// The workstation service.
+    pub workstation: Service,
+    /// What Netlogon remembers.
+    pub channel: ChannelMemory,
+    /// The operating system.
+    pub os: OsVersion,
+    /// When it was started, by the domain's clock.
+    pub booted: Timestamp,
+    /// `Win32_ComputerSystem.Model`.
+    pub model: String,
+    /// UI language: 1033 English, 1041 Japanese.
+    pub lcid: u32,
+    /// The System log, oldest first.
+    pub events: Vec<LogEvent>,
+    /// The record id before the first event that is still in the log.
+    pub first_record: u64,
+    /// Installed updates, oldest first.
+    pub updates: Vec<Update>,
+    /// Whether `nltest.exe` is there.
+    pub nltest: bool,
+    /// Multiplies every duration.
+    pub slowness: f64,
+    /// Whether a profile or a tool writes stray lines to standard output.
+    pub noisy: bool,
+    /// What goes wrong in a repair.
+    pub repair_fault: RepairFault,
+}
+
+impl Machine {
+    /// Returns a Windows 11 workstation outside any domain, with no accounts.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_ascii_uppercase(),
+            domain: None,
+            domain_role: 0,
+            accounts: BTreeMap::new(),
+            lockout_threshold: 10,
+            remote_admins: true,
+            secret: None,
+            clock_offset_ms: 40,
+            unreachable: BTreeSet::new(),
+            netlogon: Service {
+                running: false,
+                start: StartMode::Manual,
+                refuses_start: false,
+            },
+            w32time: Service::running(),
+            workstation: Service::running(),
+            channel: ChannelMemory::default(),
+            os: OsVersion {
+                build: 22631,
+                ubr: 5335,
+                product_type: 1,
+            },
+            booted: Timestamp::UNIX_EPOCH,
+            model: "OptiPlex 7010".to_owned(),
+            lcid: 1033,
+            events: Vec::new(),
+            first_record: 48_200,
+            updates: Vec::new(),
+            nltest: true,
+            slowness: 1.0,
+            noisy: false,
+            repair_fault: RepairFault::None,
+        }
+    }
+
+    /// Returns a local account; names are compared without case.
+    pub fn account(&self, user: &str) -> Option<&LocalAccount> {
+        self.accounts.get(&user.to_lowercase())
+    }
+
+    /// Returns the password by which a logon is judged; `None` when the account cannot log on.
+    pub fn password_of(&self, user: &str) -> Option<&str> {
+        let account = self.account(user)?;
+        (account.enabled && !account.locked).then_some(account.password.as_str())
+    }
+
+    /// Notes a logon, and locks the account when the wrong ones reach the threshold.
+    pub fn note_logon(&mut self, user: &str, accepted: bool) {
+        let threshold = self.lockout_threshold;
+        let Some(account) = self.accounts.get_mut(&user.to_lowercase()) else {
+            return;
+        };
+        if accepted {
+            account.logons += 1;
+            account.bad_passwords = 0;
+            return;
+        }
+        account.bad_passwords += 1;
+        account.bad_passwords_total += 1;
+        if threshold != 0 && account.bad_passwords >= threshold {
+            account.locked = true;
+        }
+    }
+
+    /// Tells whether the account's token is a full administrator's over the network.
+    pub fn is_elevated(&self, user: &str) -> bool {
+        let built_in = user.eq_ignore_ascii_case("administrator");
+        self.account(user)
+            .is_some_and(|account| account.administrator)
+            && (self.remote_admins || built_in)
+    }
+
+    /// Tells whether its language is Japanese.
+    pub fn is_japanese(&self) -> bool {
+        self.lcid == 1041
+    }
+
+    /// Returns the code page of its console: 932 in Japanese, else 437.
+    pub fn oem_code_page(&self) -> u32 {
+        if self.is_japanese() { 932 } else { 437 }
+    }
+
+    /// Tells whether it is a domain controller.
+    pub fn is_controller(&self) -> bool {
+        self.domain_role >= 4
+    }
+
+    /// Returns the time its own clock shows.
+    pub fn local_time(&self, now: Timestamp) -> Timestamp {
+        let offset = jiff::SignedDuration::from_millis(self.clock_offset_ms);
+        now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Writes a Netlogon event to the System log.
+    pub fn log_netlogon(&mut self, id: u32, now: Timestamp) {
+        self.log("NETLOGON", id, now);
+    }
+
+    /// Writes an event to the System log.
+    pub fn log(&mut self, provider: &str, id: u32, now: Timestamp) {
+        let record = self.last_record() + 1;
+        let at = self.local_time(now);
+        self.events.push(LogEvent {
+            provider: provider.to_owned(),
+            id,
+            at,
+            record,
+        });
+    }
+
+    /// Returns the newest event's record id.
+    pub fn last_record(&self) -> u64 {
+        self.events
+            .last()
+            .map_or(self.first_record, |event| event.record)
+    }
+
+    /// Writes the event that Netlogon writes for a status: 5719 when no controller answers,
+    /// 3210 when one refuses.
+    pub fn log_channel_failure(&mut self, status: u32, now: Timestamp) {
+        match status {
+            win32::OK => {}
+            win32::NO_LOGON_SERVERS | win32::NO_SUCH_DOMAIN => self.log_netlogon(5719, now),
+            _ => self.log_netlogon(3210, now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_an_account_and_keeps_count() {
+        let mut pc = Machine::new("pc-001");
+        pc.lockout_threshold = 3;
+        pc.accounts
+            .insert("helpdesk".into(), LocalAccount::new("pw", true));
+        for _ in 0..2 {
+            pc.note_logon("HelpDesk", false);
+        }
+        assert_eq!(pc.password_of("helpdesk"), Some("pw"));
+        pc.note_logon("helpdesk", false);
+        assert_eq!(pc.password_of("helpdesk"), None);
+        assert_eq!(pc.account("helpdesk").unwrap().bad_passwords_total, 3);
+    }
+
+    #[test]
+    fn a_filtered_token_is_not_elevated_unless_built_in() {
+        let mut pc = Machine::new("pc-001");
+        pc.accounts
+            .insert("helpdesk".into(), LocalAccount::new("pw", true));
+        pc.accounts
+            .insert("administrator".into(), LocalAccount::new("pw", true));
+        assert!(pc.is_elevated("helpdesk"));
+        pc.remote_admins = false;
+        assert!(!pc.is_elevated("helpdesk"));
+        assert!(pc.is_elevated("Administrator"));
+    }
+}

@@ -1,0 +1,127 @@
+//! A simulated PC as the protocol servers see it: a machine, its domain, and processes.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::channel;
+use crate::command;
+use crate::exec_reader;
+use crate::machine::Machine;
+use crate::process::{LabCommand, Pc, Process};
+use crate::shared::{Shared, count, lock};
+use crate::stdio::Stdio;
+
+/// How many chunks may wait in each of a process's streams; a server that reads slowly holds the
+/// process up, as a full pipe does.
+const PIPE_CHUNKS: usize = 8;
+
+/// A simulated PC. Cheap to clone; all clones are the same PC.
+#[derive(Clone, Debug)]
+pub struct SimPc {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: Mutex<Machine>,
+    shared: Arc<Shared>,
+}
+
+impl SimPc {
+    /// Returns a PC with this machine inside.
+    pub fn new(machine: Machine, shared: Arc<Shared>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                machine: Mutex::new(machine),
+                shared,
+            }),
+        }
+    }
+
+    /// Returns its state, to look at it or to change it by hand.
+    pub fn machine(&self) -> MutexGuard<'_, Machine> {
+        lock(&self.inner.machine)
+    }
+
+    /// Returns what it shares with the other PCs of its lab.
+    pub fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    /// Waits as long as work of this length takes here.
+    pub(crate) async fn work(&self, base: Duration) {
+        let slowness = self.machine().slowness;
+        let time = self.shared().pace.of(base, slowness);
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+    }
+}
+
+impl Pc for SimPc {
+    fn computer_name(&self) -> String {
+        self.machine().name.clone()
+    }
+
+    fn password_of(&self, user: &str) -> Option<String> {
+        self.machine().password_of(user).map(str::to_owned)
+    }
+
+    fn note_logon(&self, user: &str, accepted: bool) {
+        let counters = &self.shared().counters;
+        count(if accepted {
+            &counters.logons_accepted
+        } else {
+            &counters.logons_refused
+        });
+        self.machine().note_logon(user, accepted);
+    }
+
+    fn may_use_winrm(&self, user: &str) -> bool {
+        self.machine().is_elevated(user)
+    }
+
+    fn spawn(&self, command: LabCommand) -> Process {
+        count(&self.shared().counters.processes);
+        let (stdin, input) = mpsc::channel(PIPE_CHUNKS);
+        let (sender, output) = mpsc::channel(PIPE_CHUNKS);
+        let kill = self.shared().cancel.child_token();
+        let pc = self.clone();
+        let cut = kill.clone();
+        self.shared().tasks.spawn(async move {
+            let stdio = Stdio::new(input, sender);
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => {}
+                () = run(pc, command, stdio) => {}
+            }
+        });
+        Process {
+            stdin,
+            output,
+            kill,
+        }
+    }
+}
+
+/// Runs a process to its end. A reader that went away ends it quietly.
+async fn run(pc: SimPc, command: LabCommand, mut stdio: Stdio) {
+    let end = if fleetmend_transport::powershell::is_bootstrap(&command.line) {
+        channel::serve(&pc, &command.user, &mut stdio).await
+    } else if fleetmend_transport::powershell::is_exec_reader(&command.line) {
+        exec_reader::serve(&pc, &command, &mut stdio).await
+    } else {
+        command::serve(&pc, &command, &mut stdio).await
+    };
+    if let Ok(code) = end {
+        stdio.exit(code).await;
+    }
+}
+
+/// Returns the domain's time: the controller's own.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,6 @@
+//! What the shipped scripts do on a simulated PC: one handler a script, by its name.
+
+mod step;
+mod trust_repair;
+
+pub(crate) use step::{StepContext, StepError, StepOutcome, base_duration, run};

@@ -1,0 +1,82 @@
+//! Runs the handler of a script.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::trust_repair;
+use crate::domain::Domain;
+use crate::machine::Machine;
+
+/// What a handler works on.
+pub(crate) struct StepContext<'c> {
+    /// The PC.
+    pub(crate) pc: &'c mut Machine,
+    /// Its domain.
+    pub(crate) domain: &'c mut Domain,
+    /// Whether the account that runs the step is a full administrator.
+    pub(crate) elevated: bool,
+    /// The step's parameters.
+    pub(crate) params: &'c Map<String, Value>,
+    /// The domain's time.
+    pub(crate) now: Timestamp,
+}
+
+impl StepContext<'_> {
+    /// Returns a text parameter; null and missing are `None`.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.params.get(name).and_then(Value::as_str)
+    }
+
+    /// Returns a whole-number parameter.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.params.get(name).and_then(Value::as_u64)
+    }
+}
+
+/// An error that the script threw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StepError {
+    /// `FullyQualifiedErrorId`.
+    pub(crate) id: String,
+    /// HRESULT or Win32 code.
+    pub(crate) code: Option<i64>,
+    /// Its text, in the PC's language.
+    pub(crate) message: String,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum StepOutcome {
+    /// It answered or threw.
+    Done(Result<Value, StepError>),
+    /// It never comes back.
+    Hangs,
+}
+
+/// How long a step takes on a PC of ordinary speed, before the lab's time scale.
+pub(crate) fn base_duration(script: &str) -> Duration {
+    Duration::from_millis(match script {
+        "trust-repair/diagnose.ps1" => 2_400,
+        "trust-repair/netlogon-rediscover.ps1" => 3_500,
+        "trust-repair/sc-reset.ps1" => 1_500,
+        "trust-repair/secure-channel-repair.ps1" => 3_000,
+        "trust-repair/verify.ps1" => 1_800,
+        _ => 300,
+    })
+}
+
+/// Runs the handler of this script; `None` when the lab simulates none of that name.
+pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOutcome> {
+    Some(match script {
+        "trust-repair/diagnose.ps1" => trust_repair::diagnose::run(context),
+        "trust-repair/netlogon-rediscover.ps1" => trust_repair::netlogon_rediscover::run(context),
+        "trust-repair/sc-reset.ps1" => trust_repair::sc_reset::run(context),
+        "trust-repair/secure-channel-repair.ps1" => {
+            trust_repair::secure_channel_repair::run(context)
+        }
+        "trust-repair/verify.ps1" => trust_repair::verify::run(context),
+        _ => return None,
+    })
+}

@@ -1,0 +1,8 @@
+//! The scripts of `playbooks/library/trust-repair/`, by the schemas beside them.
+
+pub(super) mod diagnose;
+pub(super) mod netlogon_rediscover;
+mod probe;
+pub(super) mod sc_reset;
+pub(super) mod secure_channel_repair;
+pub(super) mod verify;

@@ -1,0 +1,8 @@
+//! The lab's SSH server: what Windows OpenSSH offers, in front of a simulated PC.
+
+mod delay;
+mod exec;
+mod handler;
+mod server;
+
+pub use server::{SshOptions, SshServer};

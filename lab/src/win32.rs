@@ -1,0 +1,48 @@
+//! The Win32 numbers that the simulation speaks, with the names nltest prints ([MS-ERREF] 2.2).
+
+/// Success.
+pub const OK: u32 = 0;
+/// The passwords of PC and directory differ; or the caller is not elevated.
+pub const ACCESS_DENIED: u32 = 5;
+/// The network path was not found.
+pub const BAD_NETPATH: u32 = 53;
+/// The password is wrong.
+pub const INVALID_PASSWORD: u32 = 86;
+/// No logon server answers.
+pub const NO_LOGON_SERVERS: u32 = 1311;
+/// The user name or password is wrong.
+pub const LOGON_FAILURE: u32 = 1326;
+/// The user account is disabled.
+pub const ACCOUNT_DISABLED: u32 = 1331;
+/// The domain cannot be found.
+pub const NO_SUCH_DOMAIN: u32 = 1355;
+/// The clocks differ too much.
+pub const TIME_SKEW: u32 = 1398;
+/// The RPC server is unavailable: locally, Netlogon does not run.
+pub const RPC_SERVER_UNAVAILABLE: u32 = 1722;
+/// The PC has no machine secret.
+pub const NO_TRUST_LSA_SECRET: u32 = 1786;
+/// The directory has no account for the PC, or a disabled one.
+pub const NO_TRUST_SAM_ACCOUNT: u32 = 1787;
+/// The user account is locked.
+pub const ACCOUNT_LOCKED_OUT: u32 = 1909;
+
+/// Returns the symbol that nltest prints behind a status.
+pub fn name(status: u32) -> &'static str {
+    match status {
+        OK => "NERR_Success",
+        ACCESS_DENIED => "ERROR_ACCESS_DENIED",
+        BAD_NETPATH => "ERROR_BAD_NETPATH",
+        INVALID_PASSWORD => "ERROR_INVALID_PASSWORD",
+        NO_LOGON_SERVERS => "ERROR_NO_LOGON_SERVERS",
+        LOGON_FAILURE => "ERROR_LOGON_FAILURE",
+        ACCOUNT_DISABLED => "ERROR_ACCOUNT_DISABLED",
+        NO_SUCH_DOMAIN => "ERROR_NO_SUCH_DOMAIN",
+        TIME_SKEW => "ERROR_TIME_SKEW",
+        RPC_SERVER_UNAVAILABLE => "RPC_S_SERVER_UNAVAILABLE",
+        NO_TRUST_LSA_SECRET => "ERROR_NO_TRUST_LSA_SECRET",
+        NO_TRUST_SAM_ACCOUNT => "ERROR_NO_TRUST_SAM_ACCOUNT",
+        ACCOUNT_LOCKED_OUT => "ERROR_ACCOUNT_LOCKED_OUT",
+        _ => "",
+    }
+}
