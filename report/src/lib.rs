@@ -4,6 +4,7 @@
 //! [`format`] shows the fold. So a report can be made while a run goes on, at its end, or years
 //! later from the journal alone, and is the same each time.
 
+mod exec;
 mod fold;
 pub mod format;
 mod run;
@@ -11,6 +12,7 @@ mod summary;
 #[cfg(test)]
 mod testing;
 
+pub use exec::{ExecResult, Stream};
 pub use fold::fold_names;
-pub use run::{ExecResult, HostReport, RunReport};
+pub use run::{HostReport, RunReport};
 pub use summary::{ClassCount, DetailCount, Summary};

@@ -7,8 +7,8 @@ use fleetmend_model::{
     TransportKind,
 };
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::Value;
+
+use crate::ExecResult;
 
 /// A run as its records so far tell it.
 #[derive(Clone, Debug, Default)]
@@ -55,17 +55,6 @@ pub struct HostReport {
     pub result: Option<HostResult>,
 }
 
-/// What a command by hand printed and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct ExecResult {
-    /// Its standard output as text.
-    pub stdout: String,
-    /// Its standard error as text.
-    pub stderr: String,
-    /// Its exit code; `None` when it gave no answer.
-    pub exit_code: Option<i64>,
-}
-
 impl RunReport {
     /// Folds the records of one run.
     pub fn from_records<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
@@ -108,6 +97,22 @@ impl RunReport {
                 self.ended = true;
                 self.exit_code = Some(*exit_code);
             }
+        }
+    }
+
+    /// Adds results that never became events, as after the journal failed.
+    pub fn add_results(&mut self, results: impl IntoIterator<Item = HostResult>) {
+        for result in results {
+            if let Some(host) = self.host_mut(&result.host.clone()) {
+                host.result.get_or_insert(result);
+            }
+        }
+    }
+
+    /// Puts what a command printed in place of what the events kept of it.
+    pub fn set_exec(&mut self, host: &HostName, result: ExecResult) {
+        if let Some(host) = self.host_mut(host) {
+            host.exec = Some(result);
         }
     }
 
@@ -186,21 +191,6 @@ impl HostReport {
     /// Returns how it ended, if it has.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.result.as_ref().map(|result| &result.outcome)
-    }
-}
-
-impl ExecResult {
-    fn from_answer(answer: &Value) -> Self {
-        let text = |key: &str| match answer.get(key) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => String::new(),
-            Some(other) => other.to_string(),
-        };
-        Self {
-            stdout: text("stdout"),
-            stderr: text("stderr"),
-            exit_code: answer.get("exit_code").and_then(Value::as_i64),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use fleetmend_model::{HostName, HostResult};
 
 use super::{TextOptions, clean::clean};
-use crate::{ExecResult, RunReport, fold_names};
+use crate::{ExecResult, RunReport, Stream, fold_names};
 
 /// Returns standard output, standard error and exit code of every PC, identical ones once.
 ///
@@ -14,8 +14,8 @@ pub fn exec(report: &RunReport, options: TextOptions) -> String {
         text.push_str(&header(&group, options));
         match group.said {
             Said::Exec(result) => {
-                push_lines(&mut text, "", &result.stdout);
-                push_lines(&mut text, "! ", &result.stderr);
+                push_stream(&mut text, "", &result.stdout);
+                push_stream(&mut text, "! ", &result.stderr);
             }
             Said::Nothing(result) => {
                 push_lines(&mut text, "! ", &result.reason);
@@ -100,6 +100,13 @@ fn header(group: &Group<'_>, options: TextOptions) -> String {
         format!("\u{1b}[1m{names}\u{1b}[0m{count}: \u{1b}[{color}m{end}\u{1b}[0m\n")
     } else {
         format!("{names}{count}: {end}\n")
+    }
+}
+
+fn push_stream(text: &mut String, mark: &str, stream: &Stream) {
+    push_lines(text, mark, &stream.text());
+    if stream.cut() > 0 {
+        push_lines(text, mark, &format!("… {} bytes more", stream.cut()));
     }
 }
 
