@@ -6,6 +6,8 @@
 mod error;
 pub mod powershell;
 mod session;
+pub mod sh;
+mod tls;
 pub mod winrm;
 mod wire;
 

@@ -37,7 +37,11 @@ impl Endpoint {
 
     /// Returns the word for events.
     pub fn kind(&self) -> TransportKind {
-        if self.is_https() { TransportKind::WinrmHttps } else { TransportKind::WinrmHttp }
+        if self.is_https() {
+            TransportKind::WinrmHttps
+        } else {
+            TransportKind::WinrmHttp
+        }
     }
 }
 
@@ -53,7 +57,10 @@ mod tests {
             scheme: WinrmScheme::Http,
         };
         assert_eq!(endpoint("pc-01").url("/wsman"), "http://pc-01:5985/wsman");
-        assert_eq!(endpoint("fe80::1").url("/wsman"), "http://[fe80::1]:5985/wsman");
+        assert_eq!(
+            endpoint("fe80::1").url("/wsman"),
+            "http://[fe80::1]:5985/wsman"
+        );
         assert_eq!(endpoint("10.0.0.1").authority(), "10.0.0.1:5985");
     }
 }
