@@ -117,12 +117,17 @@ impl fmt::Debug for Expression {
 #[error("{0}")]
 pub struct ExpressionError(String);
 
+/// Tells whether the expression engine itself has this name, as `range`.
+pub(crate) fn is_global(name: &str) -> bool {
+    ENVIRONMENT.globals().any(|(global, _)| global == name)
+}
+
 /// Returns the names that a text with `{{ … }}` takes from outside.
 pub(crate) fn template_names(text: &str) -> Result<BTreeSet<String>, ExpressionError> {
     let template = ENVIRONMENT
         .template_from_named_str("text", text)
         .map_err(|error| ExpressionError(describe(&error)))?;
-    check_operators(text)?;
+    check_operators(&braces(text))?;
     Ok(template.undeclared_variables(true).into_iter().collect())
 }
 
@@ -173,18 +178,12 @@ fn check_operators(text: &str) -> Result<(), ExpressionError> {
     Ok(())
 }
 
-/// Splits the code of an expression, or of the `{{ … }}` and `{% … %}` of a text, into words
-/// and signs, leaving out string literals.
+/// Splits an expression into words and signs, leaving out string literals.
 fn words(text: &str) -> Vec<String> {
-    let code = if text.contains("{{") || text.contains("{%") {
-        braces(text)
-    } else {
-        text.into()
-    };
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
     let mut quote = None;
-    for c in code.chars() {
+    for c in text.chars() {
         match quote {
             Some(open) if c == open => quote = None,
             Some(_) => {}
@@ -274,8 +273,6 @@ mod tests {
 
     #[test]
     fn cannot_run_away() {
-        let text = "range(9999)|map('string')|map('length')|sum > range(99999)|sum";
-        let _ = text;
         let long = format!("[{}]", "range(1)|length, ".repeat(20_000));
         let compiled = Expression::compile(&long, "p".into()).unwrap();
         let error = compiled.evaluate(&Scope::default()).unwrap_err();

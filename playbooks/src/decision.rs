@@ -6,8 +6,9 @@ use fleetmend_model::{Cause, CauseId, Facts};
 use serde_json::{Map, Value};
 
 use crate::condition::render;
+use crate::need::{Missing, missing};
 use crate::scope::Scope;
-use crate::{CauseKind, CauseRule, Guard, Language, Localized, Need, Playbook, Rung, Step};
+use crate::{CauseKind, CauseRule, Guard, Language, Localized, Playbook, Rung, Step};
 
 /// What the decision knows beside the facts.
 #[derive(Clone, Debug, Default)]
@@ -221,12 +222,20 @@ impl Playbook {
             if !for_cause || situation.tried.contains(&rung.id) || !fits(rung, scope)? {
                 continue;
             }
-            let missing = rung
+            let lack = rung
                 .needs
                 .iter()
-                .find_map(|need| unmet(need, rung, situation));
-            let hindrance = match missing {
-                Some(missing) => Some(missing),
+                .find_map(|need| missing(need, &rung.id, situation));
+            let hindrance = match lack {
+                Some(Missing {
+                    guard,
+                    reason,
+                    next,
+                }) => Some(Hindrance {
+                    guard: guard.to_owned(),
+                    reason,
+                    next,
+                }),
                 None => self.forbidden(rung, scope, situation.language)?,
             };
             match hindrance {
@@ -333,82 +342,4 @@ fn code(rule: &CauseRule, scope: &Scope) -> Result<Option<i64>, DecisionError> {
             detail: format!("`{other}` is not a whole number"),
         }),
     }
-}
-
-fn unmet(need: &Need, rung: &Rung, situation: &Situation) -> Option<Hindrance> {
-    let rung = &rung.id;
-    let ja = situation.language == Language::Ja;
-    let (guard, reason, next) = match need {
-        Need::CredentialOnPc(name) if !situation.credentials.contains(name) => (
-            "needs-credential",
-            if ja {
-                format!("{rung} には資格情報 {name} が必要ですが、指定されていません")
-            } else {
-                format!("{rung} needs the credential {name}, which is not set")
-            },
-            if ja {
-                format!("{name} を指定して、もう一度実行してください")
-            } else {
-                format!("set {name} and run again")
-            },
-        ),
-        Need::CredentialOnPc(name) if !situation.credentials_for_pcs.contains(name) => (
-            "needs-credential-on-pc",
-            if ja {
-                format!("{rung} は {name} を PC に送りますが、許可されていません")
-            } else {
-                format!("{rung} would send {name} to the PC, which is not allowed")
-            },
-            if ja {
-                format!("{name} を PC に送ることを許可するか、手動で修復してください")
-            } else {
-                format!("allow {name} on PCs and run again, or repair by hand")
-            },
-        ),
-        Need::Parameter(name) if situation.params.get(name).is_none_or(Value::is_null) => (
-            "needs-parameter",
-            if ja {
-                format!("{rung} にはパラメーター {name} が必要です")
-            } else {
-                format!("{rung} needs the parameter {name}, which is not set")
-            },
-            if ja {
-                format!("{name} を指定して、もう一度実行してください")
-            } else {
-                format!("set {name} and run again")
-            },
-        ),
-        Need::Reboot if !situation.may_reboot => (
-            "needs-reboot",
-            if ja {
-                format!("{rung} は PC を再起動しますが、許可されていません")
-            } else {
-                format!("{rung} reboots the PC, which is not allowed")
-            },
-            if ja {
-                "再起動を許可して、もう一度実行してください".to_owned()
-            } else {
-                "allow reboots and run again".to_owned()
-            },
-        ),
-        Need::Directory if !situation.directory => (
-            "needs-directory",
-            if ja {
-                format!("{rung} にはディレクトリへの接続 (LDAPS) が必要です")
-            } else {
-                format!("{rung} needs the directory (LDAPS), which the controller does not reach")
-            },
-            if ja {
-                "ディレクトリへの接続を設定してください".to_owned()
-            } else {
-                "give the controller access to the directory and run again".to_owned()
-            },
-        ),
-        _ => return None,
-    };
-    Some(Hindrance {
-        guard: guard.to_owned(),
-        reason,
-        next,
-    })
 }

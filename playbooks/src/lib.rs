@@ -1,15 +1,28 @@
 //! Playbooks: YAML to checked plans, facts to decisions.
+//!
+//! [`Playbook::load`] reads and checks one; [`Playbook::decide`] and [`Playbook::verified`] are
+//! pure. How to write a playbook stands in `docs/playbooks/writing.md`.
 
 mod condition;
 mod decision;
+mod error;
+mod library;
+mod nearest;
+mod need;
+mod params;
 mod plan;
+mod read;
 mod scope;
 mod script;
+mod source;
 
 pub use condition::{Condition, Expression, ExpressionError};
 pub use decision::{
     Decision, DecisionError, Situation, StopKind, VerifyVerdict, refused_credential,
 };
+pub use error::{PlaybookError, PlaybookErrors, Problem};
+pub use library::{ExportError, export, library, library_scripts};
+pub use params::{ParamError, ParamErrors};
 pub use plan::{
     CauseKind, CauseRule, Guard, Language, Localized, Need, Parameter, ParameterKind, Playbook,
     Rung, Step, Term, Verify,

@@ -72,6 +72,17 @@ pub struct Term {
     pub value: Expression,
 }
 
+impl Playbook {
+    /// Returns every script that the playbook runs, the same one perhaps more than once.
+    pub fn scripts(&self) -> impl Iterator<Item = &Arc<ScriptFile>> {
+        let rungs = self.ladder.iter().flat_map(|rung| &rung.steps);
+        std::iter::once(&self.diagnose)
+            .chain(rungs)
+            .chain(std::iter::once(&self.verify.step))
+            .map(|step| &step.script)
+    }
+}
+
 /// The type of a parameter's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterKind {
@@ -83,6 +94,27 @@ pub enum ParameterKind {
     Boolean,
     /// The name of a credential; its user and password reach a step only as secrets.
     Credential,
+}
+
+impl ParameterKind {
+    /// Returns the word for it in a playbook.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Credential => "credential",
+        }
+    }
+
+    /// Tells whether a value is of this type; a credential stands as its name.
+    pub fn admits(self, value: &Value) -> bool {
+        match self {
+            Self::String | Self::Credential => value.is_string(),
+            Self::Integer => value.is_i64(),
+            Self::Boolean => value.is_boolean(),
+        }
+    }
 }
 
 /// Something the operator may set with `--set name=value` or in the inventory's variables.
@@ -113,6 +145,19 @@ pub enum CauseKind {
     AccessDenied,
     /// Only a person can go on: the PC ends `needs-hands(id)`.
     NeedsHands,
+}
+
+impl CauseKind {
+    /// Returns the word for it in a playbook.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Fault => "fault",
+            Self::Skip => "skip",
+            Self::AccessDenied => "access-denied",
+            Self::NeedsHands => "needs-hands",
+        }
+    }
 }
 
 /// One rule: facts → cause.

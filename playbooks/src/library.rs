@@ -1,0 +1,161 @@
+//! Shipped playbooks and those on disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::PlaybookErrors;
+use crate::nearest::nearest;
+use crate::read::playbook::read;
+use crate::source::{LIBRARY, Source, text};
+use crate::{Playbook, ScriptFile};
+
+/// Returns the names of the shipped playbooks, sorted.
+pub fn library() -> Vec<&'static str> {
+    let mut names: Vec<_> = LIBRARY
+        .files()
+        .filter_map(|file| shipped_stem(file.path()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Returns every script of every shipped playbook, each once, for the lab.
+///
+/// # Errors
+/// [`PlaybookErrors`] when a shipped playbook is wrong, which a test rules out.
+pub fn library_scripts() -> Result<Vec<Arc<ScriptFile>>, PlaybookErrors> {
+    let mut scripts: Vec<Arc<ScriptFile>> = Vec::new();
+    for name in library() {
+        for script in Playbook::load_shipped(name)?.scripts() {
+            if !scripts.iter().any(|known| known.name == script.name) {
+                scripts.push(Arc::clone(script));
+            }
+        }
+    }
+    Ok(scripts)
+}
+
+impl Playbook {
+    /// Loads what an operator named: a file if it ends in `.yaml` or `.yml` or holds a path
+    /// separator, else a shipped playbook.
+    ///
+    /// # Errors
+    /// As [`Playbook::load_file`] and [`Playbook::load_shipped`].
+    pub fn load(name_or_path: &str) -> Result<Self, PlaybookErrors> {
+        let path = Path::new(name_or_path);
+        let is_yaml = path
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if is_yaml || name_or_path.contains(['/', '\\']) {
+            return Self::load_file(path);
+        }
+        Self::load_shipped(name_or_path)
+    }
+
+    /// Loads a playbook that is inside the binary.
+    ///
+    /// # Errors
+    /// [`PlaybookErrors::NotShipped`] when there is none of this name.
+    pub fn load_shipped(name: &str) -> Result<Self, PlaybookErrors> {
+        let file = format!("{name}.yaml");
+        let known = library().contains(&name);
+        let text = Source::Shipped
+            .read(&file)
+            .ok()
+            .flatten()
+            .filter(|_| known)
+            .ok_or_else(|| PlaybookErrors::NotShipped {
+                name: name.to_owned(),
+                nearest: nearest(name, library()),
+            })?;
+        read(&file, name, &text, &Source::Shipped)
+    }
+
+    /// Loads a playbook from disk; its scripts are in the folder of its own name beside it.
+    ///
+    /// # Errors
+    /// [`PlaybookErrors`] with everything that is wrong.
+    pub fn load_file(path: &Path) -> Result<Self, PlaybookErrors> {
+        let unreadable = |source| PlaybookErrors::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let text = text(bytes)
+            .map_err(|why| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, why)))?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        read(
+            &path.display().to_string(),
+            &stem,
+            &text,
+            &Source::Folder(folder),
+        )
+    }
+}
+
+/// Why a shipped playbook could not be written to a folder.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// No shipped playbook has this name.
+    #[error("failed to find a shipped playbook named `{name}`")]
+    NotShipped {
+        /// The name asked for.
+        name: String,
+    },
+    /// A file is there already; nothing is overwritten.
+    #[error("failed to write {}: it is there already", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error("failed to write {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Writes a shipped playbook with its scripts and schemas into a folder, to be edited and run
+/// from there, and returns the files, the YAML first. Nothing is overwritten.
+///
+/// # Errors
+/// [`ExportError`]; files written before it stay.
+pub fn export(name: &str, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
+    let yaml = LIBRARY
+        .get_file(format!("{name}.yaml"))
+        .filter(|_| library().contains(&name))
+        .ok_or_else(|| ExportError::NotShipped {
+            name: name.to_owned(),
+        })?;
+    let beside = LIBRARY
+        .get_dir(name)
+        .into_iter()
+        .flat_map(include_dir::Dir::files);
+    let files: Vec<_> = std::iter::once(yaml)
+        .chain(beside)
+        .map(|file| (folder.join(file.path()), file))
+        .collect();
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(ExportError::Exists { path: path.clone() });
+    }
+    for (path, file) in &files {
+        let io = |source| ExportError::Io {
+            path: path.clone(),
+            source,
+        };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(io)?;
+        }
+        std::fs::write(path, file.contents()).map_err(io)?;
+    }
+    Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+fn shipped_stem(path: &'static Path) -> Option<&'static str> {
+    let is_yaml = path.extension().is_some_and(|ending| ending == "yaml");
+    path.file_stem().filter(|_| is_yaml)?.to_str()
+}

@@ -1,0 +1,8 @@
+//! YAML text → checked playbook, with every error found.
+
+pub(crate) mod ladder;
+pub(crate) mod names;
+pub(crate) mod playbook;
+pub(crate) mod reader;
+pub(crate) mod rules;
+pub(crate) mod steps;

@@ -1,0 +1,214 @@
+//! The rungs of the ladder.
+
+use std::time::Duration;
+
+use fleetmend_yaml::{Map, Node};
+
+use crate::error::Problem;
+use crate::nearest::nearest;
+use crate::read::reader::Reader;
+use crate::read::rules::label;
+use crate::read::steps::{STEP_KEYS, StepContext};
+use crate::{CauseKind, CauseRule, Need, Rung, Step};
+
+impl Reader<'_> {
+    /// Reads `repair`.
+    pub(crate) fn ladder(
+        &mut self,
+        node: &Node,
+        causes: &[CauseRule],
+        context: &mut StepContext<'_>,
+    ) -> Vec<Rung> {
+        let Some(items) = self.list(node, "repair") else {
+            return Vec::new();
+        };
+        let mut seen = Vec::new();
+        let mut rungs = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let label = label(item, "id", index);
+            let step = format!("repair/{label}");
+            self.unique("rung", &label, item, &step, &mut seen);
+            rungs.extend(self.rung(item, &step, causes, context));
+        }
+        rungs
+    }
+
+    fn rung(
+        &mut self,
+        node: &Node,
+        step: &str,
+        causes: &[CauseRule],
+        context: &mut StepContext<'_>,
+    ) -> Option<Rung> {
+        let required = ["id", "summary", "for", "steps"];
+        let known = ["when", "needs", "guards", "may-reboot", "cost"];
+        let map = self.map(node, step, &required, &known)?;
+        let id = map.get("id").and_then(|node| self.id(node, step, "rung"));
+        let summary = map
+            .get("summary")
+            .and_then(|node| self.localized(node, step));
+        let for_causes = map
+            .get("for")
+            .and_then(|node| self.rung_causes(node, step, causes));
+        let when = map
+            .get("when")
+            .and_then(|node| self.condition(node, step, context.visible));
+        let needs = self.needs(map, step, context);
+        let guards = self.guards(map.get("guards"), step, context.visible);
+        let steps = map
+            .get("steps")
+            .and_then(|node| self.steps(node, step, &needs, context));
+        let may_reboot = match map.get("may-reboot") {
+            Some(node) => self.boolean(node, step)?,
+            None => false,
+        };
+        let cost = match map.get("cost") {
+            Some(node) => self.duration(node, step)?,
+            None => Duration::from_secs(30),
+        };
+        Some(Rung {
+            id: id?.to_owned(),
+            summary: summary?,
+            causes: for_causes?,
+            when,
+            needs,
+            guards,
+            steps: steps?,
+            may_reboot,
+            cost,
+        })
+    }
+
+    fn rung_causes(
+        &mut self,
+        node: &Node,
+        step: &str,
+        causes: &[CauseRule],
+    ) -> Option<Vec<String>> {
+        let mut names = Vec::new();
+        for item in self.list(node, step)? {
+            let Some(name) = self.text(item, step) else {
+                continue;
+            };
+            match causes.iter().find(|cause| cause.id == name) {
+                Some(cause) if cause.kind == CauseKind::Fault => names.push(name.to_owned()),
+                Some(cause) => {
+                    let (cause, kind) = (name.to_owned(), cause.kind.name());
+                    self.error(item.at, step, Problem::NoFault { cause, kind });
+                }
+                None => {
+                    let nearest = nearest(name, causes.iter().map(|cause| cause.id.as_str()));
+                    let (what, name) = ("cause", name.to_owned());
+                    self.error(
+                        item.at,
+                        step,
+                        Problem::Undefined {
+                            what,
+                            name,
+                            nearest,
+                        },
+                    );
+                }
+            }
+        }
+        if node.as_seq().is_some_and(<[Node]>::is_empty) {
+            self.error(node.at, step, Problem::Empty { what: "`for`" });
+        }
+        Some(names)
+    }
+
+    fn needs(&mut self, map: &Map, step: &str, context: &StepContext<'_>) -> Vec<Need> {
+        let Some(items) = map.get("needs").and_then(|node| self.list(node, step)) else {
+            return Vec::new();
+        };
+        items
+            .iter()
+            .filter_map(|item| self.need(item, step, context))
+            .collect()
+    }
+
+    fn need(&mut self, node: &Node, step: &str, context: &StepContext<'_>) -> Option<Need> {
+        if node.as_str().is_some() {
+            return self.word(
+                node,
+                step,
+                "need",
+                &["reboot", "directory"],
+                &[Need::Reboot, Need::Directory],
+            );
+        }
+        let map = self.map(node, step, &[], &["credential-on-pc", "parameter"])?;
+        if let Some(node) = map.get("credential-on-pc") {
+            let name = self.text(node, step)?;
+            self.check_credential(name, node.at, step, context.visible);
+            return Some(Need::CredentialOnPc(name.to_owned()));
+        }
+        let node = map.get("parameter")?;
+        let name = self.text(node, step)?;
+        let names = || {
+            context
+                .visible
+                .params
+                .iter()
+                .map(|param| param.name.as_str())
+        };
+        if !names().any(|known| known == name) {
+            let (what, nearest) = ("parameter", nearest(name, names()));
+            self.error(
+                node.at,
+                step,
+                Problem::Undefined {
+                    what,
+                    name: name.to_owned(),
+                    nearest,
+                },
+            );
+        }
+        Some(Need::Parameter(name.to_owned()))
+    }
+
+    fn steps(
+        &mut self,
+        node: &Node,
+        rung: &str,
+        needs: &[Need],
+        context: &mut StepContext<'_>,
+    ) -> Option<Vec<Step>> {
+        let items = self.list(node, rung)?;
+        if items.is_empty() {
+            self.error(node.at, rung, Problem::Empty { what: "`steps`" });
+        }
+        let mut seen = Vec::new();
+        let mut steps = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let label = label(item, "name", index);
+            let step = format!("{rung}/{label}");
+            self.unique("step", &label, item, &step, &mut seen);
+            if self
+                .map(item, &step, &["name", "script"], &STEP_KEYS)
+                .is_none()
+            {
+                continue;
+            }
+            let Some(name) = item.get("name") else {
+                continue;
+            };
+            let at = name.at;
+            if self.variable(&label, at, &step, "step").is_none() {
+                continue;
+            }
+            let read = self.step(item, &label, &step, None, context);
+            for (_, name) in read.iter().flat_map(|read| &read.secrets) {
+                if !needs.contains(&Need::CredentialOnPc(name.clone())) {
+                    self.error(
+                        item.at,
+                        &step,
+                        Problem::UndeclaredCredential { name: name.clone() },
+                    );
+                }
+            }
+            steps.extend(read);
+        }
+        Some(steps)
+    }
+}

@@ -1,0 +1,248 @@
+//! A whole playbook out of its YAML text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::Platform;
+use fleetmend_yaml::{Document, Limits, Map, Node};
+use sha2::{Digest, Sha256};
+
+use crate::error::{PlaybookError, PlaybookErrors, Problem};
+use crate::read::names::Visible;
+use crate::read::reader::Reader;
+use crate::read::steps::{STEP_KEYS, Scripts, StepContext};
+use crate::source::Source;
+use crate::{CauseRule, Playbook, ScriptFile, Verify};
+
+/// Reads and checks a playbook.
+///
+/// `file` is its name for messages, `stem` the file's name without its ending, which is also the
+/// name of the folder with its scripts.
+pub(crate) fn read(
+    file: &str,
+    stem: &str,
+    text: &str,
+    source: &Source,
+) -> Result<Playbook, PlaybookErrors> {
+    let limits = Limits {
+        max_bytes: 1024 * 1024,
+        ..Limits::default()
+    };
+    let document = Document::parse(text, &limits).map_err(|errors| {
+        let error = |error: &fleetmend_yaml::YamlError| PlaybookError {
+            file: file.to_owned(),
+            at: error.at,
+            step: String::new(),
+            problem: Problem::Yaml(error.problem.clone()),
+        };
+        PlaybookErrors::Invalid(errors.iter().map(error).collect())
+    })?;
+    let mut reader = Reader {
+        file,
+        folder: stem,
+        source,
+        errors: Vec::new(),
+    };
+    let playbook = reader.playbook(&document.root, stem, text);
+    reader.errors.sort_by_key(|error| error.at);
+    match playbook {
+        Some(playbook) if reader.errors.is_empty() => Ok(playbook),
+        _ => Err(PlaybookErrors::Invalid(reader.errors)),
+    }
+}
+
+const REQUIRED: [&str; 6] = ["name", "summary", "diagnose", "causes", "repair", "verify"];
+const KNOWN: [&str; 3] = ["platform", "parameters", "define"];
+
+impl Reader<'_> {
+    fn playbook(&mut self, root: &Node, stem: &str, text: &str) -> Option<Playbook> {
+        let map = self.map(root, "", &REQUIRED, &KNOWN)?;
+        let name = map
+            .get("name")
+            .and_then(|node| self.playbook_name(node, stem));
+        let summary = map
+            .get("summary")
+            .and_then(|node| self.localized(node, "summary"));
+        let platform = self.platform(map)?;
+        let parameters = self.parameters(map.get("parameters"));
+        let mut scripts = Scripts::default();
+        let mut visible = Visible {
+            params: &parameters,
+            ..Visible::default()
+        };
+
+        let mut context = StepContext {
+            platform,
+            scripts: &mut scripts,
+            visible: &visible,
+        };
+        let diagnose = map.get("diagnose").and_then(|node| {
+            self.map(node, "diagnose", &["script"], &STEP_KEYS)?;
+            self.step(node, "diagnose", "diagnose", Some("diagnose"), &mut context)
+        });
+        // Without the facts' schema every name in every condition would be reported.
+        let diagnose = diagnose?;
+        visible.facts = Some(Arc::clone(&diagnose.script));
+        let terms = self.terms(map.get("define"), &mut visible);
+        let causes = self.causes_of(map, &visible);
+
+        let with_terms = visible.clone();
+        visible.answers = self.answers(map, platform, &mut scripts);
+        visible.terms = Vec::new();
+        let verify = map.get("verify").and_then(|node| {
+            self.verify(
+                node,
+                &with_terms,
+                &mut StepContext {
+                    platform,
+                    scripts: &mut scripts,
+                    visible: &visible,
+                },
+            )
+        });
+        let mut context = StepContext {
+            platform,
+            scripts: &mut scripts,
+            visible: &with_terms,
+        };
+        let ladder = map
+            .get("repair")
+            .map(|node| self.ladder(node, &causes, &mut context));
+        let mut playbook = Playbook {
+            name: name?,
+            summary: summary?,
+            platform,
+            parameters,
+            diagnose,
+            terms,
+            causes,
+            ladder: ladder?,
+            verify: verify?,
+            digest: String::new(),
+        };
+        playbook.digest = digest(&playbook, text);
+        Some(playbook)
+    }
+
+    fn playbook_name(&mut self, node: &Node, stem: &str) -> Option<String> {
+        let name = self.id(node, "", "name")?.to_owned();
+        if name != stem {
+            let stem = stem.to_owned();
+            self.error(
+                node.at,
+                "",
+                Problem::NameDiffers {
+                    name: name.clone(),
+                    stem,
+                },
+            );
+        }
+        Some(name)
+    }
+
+    fn platform(&mut self, map: &Map) -> Option<Platform> {
+        let Some(node) = map.get("platform") else {
+            return Some(Platform::default());
+        };
+        let meanings = [Platform::Windows, Platform::Posix];
+        self.word(node, "", "platform", &["windows", "posix"], &meanings)
+    }
+
+    fn causes_of(&mut self, map: &Map, visible: &Visible<'_>) -> Vec<CauseRule> {
+        map.get("causes")
+            .map(|node| self.causes(node, visible))
+            .unwrap_or_default()
+    }
+
+    /// Collects the scripts whose answers a later step may use, by step name.
+    fn answers(
+        &mut self,
+        map: &Map,
+        platform: Platform,
+        scripts: &mut Scripts,
+    ) -> BTreeMap<String, Vec<Arc<ScriptFile>>> {
+        let mut answers: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        let rungs = map.get("repair").and_then(Node::as_seq).unwrap_or_default();
+        for rung in rungs {
+            let label = rung.get("id").and_then(Node::as_str).unwrap_or_default();
+            for step in rung.get("steps").and_then(Node::as_seq).unwrap_or_default() {
+                let Some((name, step)) = step.get("name").and_then(Node::as_str).zip(step.as_map())
+                else {
+                    continue;
+                };
+                let place = format!("repair/{label}/{name}");
+                if let Some(script) = self.script(step, &place, platform, scripts) {
+                    answers.entry(name.to_owned()).or_default().push(script);
+                }
+            }
+        }
+        answers
+    }
+
+    fn verify(
+        &mut self,
+        node: &Node,
+        with_terms: &Visible<'_>,
+        context: &mut StepContext<'_>,
+    ) -> Option<Verify> {
+        let own = ["reboot-pending", "attempts", "pause"];
+        let known: Vec<_> = STEP_KEYS.iter().chain(&own).copied().collect();
+        let map = self.map(node, "verify", &["script", "require"], &known)?;
+        let step = self.step(node, "verify", "verify", Some("verify"), context)?;
+        let visible = Visible {
+            verify: Some(Arc::clone(&step.script)),
+            answers: context.visible.answers.clone(),
+            ..with_terms.clone()
+        };
+        let require = self.guards(map.get("require"), "verify", &visible);
+        if let Some(node) = map.get("require")
+            && node.as_seq().is_some_and(<[Node]>::is_empty)
+        {
+            self.error(node.at, "verify", Problem::Empty { what: "`require`" });
+        }
+        let reboot_pending = match map.get("reboot-pending") {
+            Some(node) => Some(self.condition(node, "verify", &visible)?),
+            None => None,
+        };
+        let attempts = match map.get("attempts") {
+            Some(node) => self.count(node, "verify")?,
+            None => 1,
+        };
+        let pause = match map.get("pause") {
+            Some(node) => self.duration(node, "verify")?,
+            None => Duration::from_secs(5),
+        };
+        Some(Verify {
+            step,
+            require,
+            reboot_pending,
+            attempts,
+            pause,
+        })
+    }
+}
+
+/// Computes SHA-256 over the YAML text and every script with its schemas, in hex.
+fn digest(playbook: &Playbook, text: &str) -> String {
+    let scripts: BTreeMap<_, _> = playbook
+        .scripts()
+        .map(|script| (script.name.clone(), script))
+        .collect();
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(text);
+    };
+    add(text);
+    for (name, script) in scripts {
+        add(&name);
+        add(&script.text);
+        add(&script.takes.to_string());
+        add(&script.gives.to_string());
+    }
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
