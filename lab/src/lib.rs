@@ -18,6 +18,7 @@ pub mod ssh;
 mod stdio;
 mod tls;
 pub mod win32;
+pub mod winrm;
 
 pub use answers::{Answers, AnswersError, Taught, TaughtError};
 pub use channel::UNKNOWN_SCRIPT;

@@ -134,7 +134,8 @@ fn accepts_the_right_password_and_seals() {
 
 #[test]
 fn refuses_each_wrong_thing_by_name() {
-    let cases: [(Shape, fn(String) -> LogonError); 4] = [
+    type Refusal = fn(String) -> LogonError;
+    let cases: [(Shape, Refusal); 4] = [
         (
             Shape {
                 password: Some("wrong"),
