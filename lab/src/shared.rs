@@ -107,6 +107,15 @@ impl Shared {
         }
     }
 
+    /// Returns it with the tasks and the end of a lab.
+    pub(crate) fn under(self, cancel: CancellationToken, tasks: TaskTracker) -> Self {
+        Self {
+            cancel,
+            tasks,
+            ..self
+        }
+    }
+
     /// Returns the domain. A PC's own lock, where both are held, is taken first.
     pub fn domain(&self) -> MutexGuard<'_, Domain> {
         lock(&self.domain)

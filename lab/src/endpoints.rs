@@ -1,0 +1,177 @@
+//! Where the PCs of a lab listen: one loopback address a PC where the system has them, else one
+//! address with many ports.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use fleetmend_model::TransportKind;
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::mix::PcPlan;
+use crate::scenario::Scenario;
+use crate::silent::Silent;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 64;
+
+/// How many blocks of addresses are tried when one is in use.
+const BLOCKS: u8 = 32;
+
+/// The ports that a PC with an address of its own listens on; high, so that nobody needs to be
+/// root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabPorts {
+    /// WinRM over HTTP.
+    pub http: u16,
+    /// WinRM over HTTPS.
+    pub https: u16,
+    /// SSH.
+    pub ssh: u16,
+}
+
+impl Default for LabPorts {
+    fn default() -> Self {
+        Self {
+            http: 15985,
+            https: 15986,
+            ssh: 10022,
+        }
+    }
+}
+
+impl LabPorts {
+    fn of(self, transport: TransportKind) -> u16 {
+        match transport {
+            TransportKind::WinrmHttp => self.http,
+            TransportKind::WinrmHttps => self.https,
+            TransportKind::Ssh => self.ssh,
+        }
+    }
+}
+
+/// What stands at a PC's address.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// Something to serve on.
+    Open(TcpListener),
+    /// Nothing: connections are refused.
+    Closed,
+    /// A socket that never answers.
+    Silent(Silent),
+}
+
+/// A PC's address and what stands there.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) place: Place,
+}
+
+/// Opens one endpoint for each PC: on addresses from `base` on (127.64.0.0 if not told; the next
+/// free block if that one is in use), or all on 127.0.0.1 where there is no other.
+pub(crate) async fn open(
+    plan: &[PcPlan],
+    base: Option<Ipv4Addr>,
+    ports: LabPorts,
+) -> io::Result<Vec<Endpoint>> {
+    if let Some(base) = base {
+        return open_block(plan, base, ports).await;
+    }
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for block in 64..64 + BLOCKS {
+        match open_block(plan, Ipv4Addr::new(127, block, 0, 0), ports).await {
+            Ok(endpoints) => return Ok(endpoints),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            // Windows says so for ports that it keeps for itself.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => last = error,
+            // macOS has 127.0.0.1 only.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                return open_one_address(plan).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+async fn open_block(plan: &[PcPlan], base: Ipv4Addr, ports: LabPorts) -> io::Result<Vec<Endpoint>> {
+    let mut endpoints = Vec::with_capacity(plan.len());
+    for (index, pc) in plan.iter().enumerate() {
+        let ip = nth_address(base, index)?;
+        let address = SocketAddr::new(IpAddr::V4(ip), ports.of(pc.transport));
+        endpoints.push(endpoint(address, pc.scenario).await?);
+    }
+    Ok(endpoints)
+}
+
+async fn open_one_address(plan: &[PcPlan]) -> io::Result<Vec<Endpoint>> {
+    let mut endpoints = Vec::with_capacity(plan.len());
+    for pc in plan {
+        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        endpoints.push(endpoint(any, pc.scenario).await?);
+    }
+    Ok(endpoints)
+}
+
+/// Returns the address of the PC of this index: 127.64.0.1 for the first, and so on, never one
+/// that ends in 0 or 255.
+fn nth_address(base: Ipv4Addr, index: usize) -> io::Result<Ipv4Addr> {
+    let index = u32::try_from(index).map_err(io::Error::other)?;
+    let host = (index / 254) * 256 + index % 254 + 1;
+    let address = u32::from(base).checked_add(host).map(Ipv4Addr::from);
+    address
+        .filter(Ipv4Addr::is_loopback)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+}
+
+async fn endpoint(address: SocketAddr, scenario: Scenario) -> io::Result<Endpoint> {
+    match scenario {
+        Scenario::Silent => {
+            let silent = Silent::at(address).await?;
+            Ok(Endpoint {
+                address: silent.address()?,
+                place: Place::Silent(silent),
+            })
+        }
+        Scenario::Off => {
+            // Binding proves that the address exists and that nobody else answers there.
+            let address = listen(address)?.local_addr()?;
+            Ok(Endpoint {
+                address,
+                place: Place::Closed,
+            })
+        }
+        _ => {
+            let listener = listen(address)?;
+            Ok(Endpoint {
+                address: listener.local_addr()?,
+                place: Place::Open(listener),
+            })
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // On Windows this would let somebody else take the port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_skip_network_and_broadcast() {
+        let base = Ipv4Addr::new(127, 64, 0, 0);
+        let at = |index| nth_address(base, index).unwrap().to_string();
+        assert_eq!(at(0), "127.64.0.1");
+        assert_eq!(at(253), "127.64.0.254");
+        assert_eq!(at(254), "127.64.1.1");
+        assert_eq!(at(999), "127.64.3.238");
+        assert!(nth_address(Ipv4Addr::new(127, 255, 255, 0), 300).is_err());
+    }
+}

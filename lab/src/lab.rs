@@ -1,0 +1,346 @@
+//! A running lab: simulated PCs on loopback, their domain, and what a run over them must give.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::{Credential, Outcome, Secret, TransportKind};
+use fleetmend_transport::Script;
+use jiff::Timestamp;
+use rand::Rng as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::answers::Answers;
+use crate::domain::Domain;
+use crate::endpoints::{self, Endpoint, LabPorts, Place};
+use crate::inventory::{self, InventoryFiles};
+use crate::machine::Machine;
+use crate::mix::{Mix, PcPlan};
+use crate::pc::SimPc;
+use crate::process::Pc;
+use crate::registry::ScriptRegistry;
+use crate::scenario::{self, LocalAdmin, Scenario};
+use crate::shared::{Counts, Pace, Shared};
+use crate::silent::Silent;
+use crate::ssh::{SshOptions, SshServer};
+use crate::tls::{LabAuthority, TlsError};
+use crate::winrm::{self, Language, Winrm, WinrmOptions};
+
+/// The DNS name of the lab's domain.
+pub const DOMAIN: &str = "corp.example.jp";
+
+const NETBIOS_DOMAIN: &str = "CORP";
+const LOCAL_ADMIN: &str = "fleetadmin";
+const REPAIR_ACCOUNT: &str = "trust-repair";
+
+/// How long tasks may take to end when the lab does.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a lab shall be.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    /// How many PCs.
+    pub pcs: usize,
+    /// Which.
+    pub mix: Mix,
+    /// Draws the order of the PCs; unset: as the mix lists them.
+    pub seed: Option<u64>,
+    /// The address before the first PC's; unset: the first free block from 127.64.0.0 on.
+    pub base: Option<Ipv4Addr>,
+    /// The ports of a PC with an address of its own.
+    pub ports: LabPorts,
+    /// How much later everything that a PC sends arrives.
+    pub latency: Duration,
+    /// How long steps take.
+    pub pace: Pace,
+    /// The scripts that the lab knows, by content.
+    pub scripts: Vec<Script>,
+    /// Scripted answers for scripts that it does not.
+    pub answers: Answers,
+    /// The WinRM settings of every PC (domain, language and latency are set for each).
+    pub winrm: WinrmOptions,
+    /// The SSH settings (the latency is that of the lab).
+    pub ssh: SshOptions,
+    /// The local administrator's password; unset: drawn.
+    pub local_password: Option<Secret>,
+    /// The password of the domain account that may repair; unset: drawn.
+    pub domain_password: Option<Secret>,
+}
+
+impl LabOptions {
+    /// Returns a lab of this many PCs in the mix of the demo, where nothing takes time.
+    pub fn new(pcs: usize, scripts: Vec<Script>) -> Self {
+        Self {
+            pcs,
+            mix: Mix::Demo,
+            seed: None,
+            base: None,
+            ports: LabPorts::default(),
+            latency: Duration::ZERO,
+            pace: Pace::NONE,
+            scripts,
+            answers: Answers::default(),
+            winrm: WinrmOptions::default(),
+            ssh: SshOptions::default(),
+            local_password: None,
+            domain_password: None,
+        }
+    }
+}
+
+/// Why a lab does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// Its addresses cannot be had.
+    #[error("failed to open the lab's loopback addresses")]
+    Addresses(#[source] io::Error),
+    /// Its certificates cannot be made.
+    #[error("failed to make the lab's certificates")]
+    Tls(#[from] TlsError),
+    /// Its host key cannot be made.
+    #[error("failed to make the lab's SSH host key")]
+    HostKey(#[from] russh::keys::Error),
+}
+
+/// One PC of a running lab, and how a run over it must end.
+#[derive(Clone, Debug)]
+pub struct LabPc {
+    /// Its inventory name: `pc-001.corp.example.jp`.
+    pub name: String,
+    /// Where it listens (or would).
+    pub address: SocketAddr,
+    /// What it offers there.
+    pub transport: TransportKind,
+    /// What is wrong with it.
+    pub scenario: Scenario,
+    /// Whether its Windows is Japanese.
+    pub japanese: bool,
+    /// How a repair run of trust-repair ends, with the lab's domain credential given.
+    pub expected: Outcome,
+    /// The PC itself.
+    pub sim: SimPc,
+    /// Its WinRM, where it offers that.
+    pub winrm: Option<Arc<Winrm>>,
+}
+
+/// A running lab. Dropping it ends it, [`Lab::shutdown`] also waits for that.
+#[derive(Debug)]
+pub struct Lab {
+    pcs: Vec<LabPc>,
+    shared: Arc<Shared>,
+    ssh: Arc<SshServer>,
+    authority: LabAuthority,
+    local: Credential,
+    domain: Credential,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+    _silent: Vec<Silent>,
+}
+
+impl Lab {
+    /// Starts a lab; its PCs listen when this returns.
+    ///
+    /// # Errors
+    /// See [`LabError`].
+    pub async fn start(options: LabOptions) -> Result<Self, LabError> {
+        let plan = options.mix.plan(options.pcs, options.seed);
+        let places = endpoints::open(&plan, options.base, options.ports)
+            .await
+            .map_err(LabError::Addresses)?;
+        let cancel = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let ssh = SshOptions {
+            latency: options.latency,
+            ..options.ssh.clone()
+        };
+        let ssh = Arc::new(SshServer::new(ssh, cancel.clone(), tasks.clone())?);
+        let authority = LabAuthority::new()?;
+        let local = credential(format!(r".\{LOCAL_ADMIN}"), options.local_password.as_ref());
+        let repair = format!(r"{NETBIOS_DOMAIN}\{REPAIR_ACCOUNT}");
+        let domain = credential(repair, options.domain_password.as_ref());
+        let mut forest = Domain::new(DOMAIN, NETBIOS_DOMAIN);
+        forest.create_user(REPAIR_ACCOUNT, domain.password.reveal(), true);
+        let machines = machines(&plan, &local, &mut forest);
+        let scripts = ScriptRegistry::new(&options.scripts);
+        let shared = Shared::new(forest, scripts, options.answers.clone(), options.pace)
+            .under(cancel.clone(), tasks.clone());
+        let mut lab = Self {
+            pcs: Vec::with_capacity(plan.len()),
+            shared: Arc::new(shared),
+            ssh,
+            authority,
+            local,
+            domain,
+            cancel,
+            tasks,
+            _silent: Vec::new(),
+        };
+        for ((pc, machine), endpoint) in plan.iter().zip(machines).zip(places) {
+            lab.add(pc, machine, endpoint, &options)?;
+        }
+        Ok(lab)
+    }
+
+    /// Returns the PCs, with the end that each must come to.
+    pub fn pcs(&self) -> &[LabPc] {
+        &self.pcs
+    }
+
+    /// Returns a PC by its inventory name.
+    pub fn pc(&self, name: &str) -> Option<&LabPc> {
+        self.pcs.iter().find(|pc| pc.name == name)
+    }
+
+    /// Returns what all PCs share: the domain, the counts.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Returns what happened so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+
+    /// Returns the SSH server: its host key and connections.
+    pub fn ssh(&self) -> &SshServer {
+        &self.ssh
+    }
+
+    /// Returns the local administrator of every PC, as `.\name`.
+    pub fn local_credential(&self) -> &Credential {
+        &self.local
+    }
+
+    /// Returns the domain account that may reset computer accounts, as `DOMAIN\name`.
+    pub fn domain_credential(&self) -> &Credential {
+        &self.domain
+    }
+
+    /// Returns the certificate of the lab's authority, which clients of HTTPS must trust.
+    pub fn ca_pem(&self) -> &str {
+        self.authority.pem()
+    }
+
+    /// Returns the text of a known-hosts file with every PC that offers SSH.
+    pub fn known_hosts(&self) -> String {
+        inventory::known_hosts(&self.pcs, self.ssh.host_key())
+    }
+
+    /// Returns an inventory of the lab, shaped as Ansible's; no password stands in it.
+    pub fn inventory_yaml(&self, files: &InventoryFiles) -> String {
+        inventory::yaml(&self.pcs, &self.local.user, files)
+    }
+
+    /// Ends everything and waits until every task is gone, a few seconds at most. Returns how
+    /// many tasks would not end.
+    pub async fn shutdown(self) -> usize {
+        self.cancel.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(FAREWELL, self.tasks.wait()).await;
+        self.tasks.len()
+    }
+
+    fn add(
+        &mut self,
+        plan: &PcPlan,
+        machine: Machine,
+        endpoint: Endpoint,
+        options: &LabOptions,
+    ) -> Result<(), LabError> {
+        let name = format!("{}.{DOMAIN}", machine.name.to_ascii_lowercase());
+        let sim = SimPc::new(machine, Arc::clone(&self.shared));
+        let pc: Arc<dyn Pc> = Arc::new(sim.clone());
+        let mut served = None;
+        match endpoint.place {
+            Place::Closed => {}
+            Place::Silent(silent) => self._silent.push(silent),
+            Place::Open(listener) if plan.transport == TransportKind::Ssh => {
+                self.ssh.serve(listener, pc);
+            }
+            Place::Open(listener) => {
+                let tls = if plan.transport == TransportKind::WinrmHttps {
+                    let names = [name.clone(), endpoint.address.ip().to_string()];
+                    Some(self.authority.server(&names)?)
+                } else {
+                    None
+                };
+                let winrm = Winrm::new(pc, winrm_options(plan, options));
+                let serving = winrm::serve(listener, tls, Arc::clone(&winrm), self.cancel.clone());
+                self.tasks.spawn(serving);
+                served = Some(winrm);
+            }
+        }
+        self.pcs.push(LabPc {
+            name,
+            address: endpoint.address,
+            transport: plan.transport,
+            scenario: plan.scenario,
+            japanese: plan.japanese,
+            expected: plan.scenario.expected(plan.transport),
+            sim,
+            winrm: served,
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+fn winrm_options(plan: &PcPlan, options: &LabOptions) -> WinrmOptions {
+    let mut winrm = options.winrm.clone();
+    if plan.scenario != Scenario::Workgroup {
+        winrm.domain = Some((NETBIOS_DOMAIN.to_owned(), DOMAIN.to_owned()));
+    }
+    if plan.japanese {
+        winrm.language = Language::Japanese;
+    }
+    winrm.faults.latency = options.latency;
+    winrm
+}
+
+/// Builds every machine. The lagging controller, if any, is there for all of them.
+fn machines(plan: &[PcPlan], local: &Credential, domain: &mut Domain) -> Vec<Machine> {
+    let now = Timestamp::now();
+    let user = crate::domain::account_name(&local.user);
+    let admin = LocalAdmin {
+        user,
+        password: local.password.reveal(),
+    };
+    let width = plan.len().to_string().len().max(3);
+    let build = |(index, pc): (usize, &PcPlan)| {
+        let number = index + 1;
+        let name = match pc.scenario {
+            Scenario::DomainController => format!("DC-{number:0width$}"),
+            _ => format!("PC-{number:0width$}"),
+        };
+        let mut machine = scenario::build(&name, pc.scenario, &admin, domain, now);
+        if pc.japanese {
+            machine.lcid = 1041;
+        }
+        machine.noisy = pc.noisy;
+        machine.slowness = pc.slowness;
+        machine
+    };
+    plan.iter().enumerate().map(build).collect()
+}
+
+fn credential(user: String, password: Option<&Secret>) -> Credential {
+    let password = password.cloned().unwrap_or_else(draw_password);
+    Credential { user, password }
+}
+
+/// Draws a password that fulfils the policy of Windows (three kinds of characters).
+fn draw_password() -> Secret {
+    let mut rng = rand::rng();
+    let drawn: String = (0..20)
+        .map(|_| char::from(rng.sample(rand::distr::Alphanumeric)))
+        .collect();
+    Secret::new(format!("{drawn}-9Aa"))
+}

@@ -1,0 +1,14 @@
+//! Simulated PCs: their step channel, their commands, their SSH, the lab as a whole.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod channel;
+mod commands;
+mod common;
+mod schemas;
