@@ -1,1 +1,759 @@
+# Gathers the facts about the trust between this PC and its domain. Changes nothing that lasts:
+# it writes no secret and no setting. Two probes are active all the same, because only
+# they tell the truth: nltest /sc_verify makes Netlogon try its channel now and, where it is
+# broken, look for a controller and set the channel up again with the secret it has; and
+# nltest /dsgetdc /force makes the locator forget what it remembers. Windows does both by itself
+# whenever somebody logs on.
+#
+# Runs in Windows PowerShell 3.0 to 5.1. Takes and gives: diagnose.takes.json, diagnose.gives.json.
+# A probe that fails yields null and an entry in probe_errors, never a failed step; each is
+# bounded in time. Nothing here reads text that Windows translates.
 param($Params)
+
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$ProbeErrors = New-Object System.Collections.ArrayList
+$Invariant = [System.Globalization.CultureInfo]::InvariantCulture
+
+# Lists an exception and those within it, from the outside in.
+function Get-ExceptionChain($ErrorRecord) {
+    $exception = $ErrorRecord.Exception
+    for ($depth = 0; $null -ne $exception -and $depth -lt 16; $depth++) {
+        $exception
+        $next = $exception.InnerException
+        # What -ErrorAction Stop ended keeps its cause in the record only.
+        if ($null -eq $next -and $exception -is [System.Management.Automation.ActionPreferenceStopException]) {
+            $next = $exception.ErrorRecord.Exception
+        }
+        $exception = $next
+    }
+}
+
+# Returns the Win32 code of an error, else its HRESULT as a signed number, else null: never text.
+function Get-ErrorCode($ErrorRecord) {
+    $found = $null
+    foreach ($exception in @(Get-ExceptionChain $ErrorRecord)) {
+        # Socket errors are of this type too.
+        if ($exception -is [System.ComponentModel.Win32Exception]) {
+            return [long]$exception.NativeErrorCode
+        }
+        $hresult = $exception.HResult
+        if ($null -ne $hresult -and $hresult -ne 0) {
+            # 0x8007xxxx carries a Win32 code.
+            if (($hresult -band -65536) -eq -2147024896) { return [long]($hresult -band 65535) }
+            $found = [long]$hresult
+        }
+    }
+    return $found
+}
+
+# Returns the FullyQualifiedErrorId of the innermost error that has one, else its type. What is
+# thrown by hand has its text for an id, which is in the language of Windows; an id has no blanks.
+function Get-ErrorId($ErrorRecord) {
+    $found = $ErrorRecord.Exception.GetType().FullName
+    $ids = New-Object System.Collections.ArrayList
+    [void]$ids.Add([string]$ErrorRecord.FullyQualifiedErrorId)
+    foreach ($exception in @(Get-ExceptionChain $ErrorRecord)) {
+        if ($exception -is [System.Management.Automation.IContainsErrorRecord] -and $null -ne $exception.ErrorRecord) {
+            [void]$ids.Add([string]$exception.ErrorRecord.FullyQualifiedErrorId)
+        }
+    }
+    foreach ($id in $ids) {
+        if ($id -match '^[A-Za-z0-9_.,]+\z') { $found = $id }
+    }
+    return $found
+}
+
+# Runs a probe; if it fails, notes its number in $ProbeErrors and yields nothing.
+function Invoke-Probe([string]$Name, [scriptblock]$Body) {
+    try {
+        & $Body
+    } catch {
+        $failure = [PSCustomObject][ordered]@{
+            probe = $Name
+            code = Get-ErrorCode $_
+            error_id = Get-ErrorId $_
+        }
+        [void]$ProbeErrors.Add($failure)
+    }
+}
+
+# Runs one cmdlet in its own runspace and gives it up after a while; its parameters are data.
+function Invoke-BoundedCmdlet([string]$Cmdlet, [hashtable]$Arguments, [int]$Milliseconds) {
+    $shell = [System.Management.Automation.PowerShell]::Create()
+    $gaveUp = $false
+    try {
+        [void]$shell.AddCommand($Cmdlet)
+        foreach ($key in $Arguments.Keys) { [void]$shell.AddParameter($key, $Arguments[$key]) }
+        [void]$shell.AddParameter('ErrorAction', 'Stop')
+        $running = $shell.BeginInvoke()
+        if (-not $running.AsyncWaitHandle.WaitOne($Milliseconds)) {
+            $gaveUp = $true
+            [void]$shell.BeginStop($null, $null)
+            # ERROR_TIMEOUT
+            throw (New-Object System.ComponentModel.Win32Exception 1460)
+        }
+        $shell.EndInvoke($running)
+    } finally {
+        # Disposing waits for the cmdlet, so one that hangs is left to the end of the process.
+        if (-not $gaveUp) { $shell.Dispose() }
+    }
+}
+
+# Returns the path of nltest.exe, also from a 32-bit process; null where Windows has none.
+function Get-NltestPath {
+    $folder = 'System32'
+    if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) {
+        $folder = 'Sysnative'
+    }
+    $path = Join-Path (Join-Path $env:SystemRoot $folder) 'nltest.exe'
+    if (Test-Path -LiteralPath $path) { return $path }
+    return $null
+}
+
+# Runs nltest with one request about one name. Yields its exit code and its lines, of which only
+# numbers, symbols and \\names may be read: all else is in the language of Windows.
+function Invoke-Nltest([string]$Request, [string]$Name, [string[]]$Flags, [int]$Milliseconds) {
+    $path = Get-NltestPath
+    # ERROR_FILE_NOT_FOUND
+    if ($null -eq $path) { throw (New-Object System.ComponentModel.Win32Exception 2) }
+    # ERROR_INVALID_NAME. Such a name could not be told apart from further arguments.
+    if ($Name -notmatch '^[A-Za-z0-9][A-Za-z0-9._\\-]*\z') {
+        throw (New-Object System.ComponentModel.Win32Exception 123)
+    }
+    $start = New-Object System.Diagnostics.ProcessStartInfo
+    $start.FileName = $path
+    $start.Arguments = (@(('/{0}:{1}' -f $Request, $Name)) + @($Flags)) -join ' '
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    # Its own input: ours carries the steps.
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    # One byte is one character, whatever the code page: ASCII stays readable.
+    $start.StandardOutputEncoding = [System.Text.Encoding]::GetEncoding(28591)
+    $start.StandardErrorEncoding = [System.Text.Encoding]::GetEncoding(28591)
+    $process = [System.Diagnostics.Process]::Start($start)
+    try {
+        $process.StandardInput.Close()
+        # What nltest prints fits the pipe's buffer, so it can end before we read.
+        if (-not $process.WaitForExit($Milliseconds)) {
+            $process.Kill()
+            # ERROR_TIMEOUT
+            throw (New-Object System.ComponentModel.Win32Exception 1460)
+        }
+        $text = $process.StandardOutput.ReadToEnd() + "`n" + $process.StandardError.ReadToEnd()
+        $code = $process.ExitCode
+    } finally {
+        $process.Dispose()
+    }
+    return @{ exit_code = $code; lines = @($text -split "[\r\n]+") }
+}
+
+# Reads what nltest printed about the channel.
+function ConvertFrom-Nltest($Output) {
+    $control = $null
+    $statuses = New-Object System.Collections.ArrayList
+    $dc = $null
+    foreach ($line in $Output.lines) {
+        if ($line -match 'Status = (\d+) 0x') {
+            $status = [long]$Matches[1]
+            # "I_NetLogonControl failed: Status = 5" is about the caller, not about the channel.
+            if ($line -match 'I_NetLogonControl') { $control = $status } else { [void]$statuses.Add($status) }
+        } elseif ($null -eq $dc -and $line -match '\\\\([A-Za-z0-9][A-Za-z0-9._-]*)') {
+            $dc = $Matches[1].ToLowerInvariant()
+        }
+    }
+    # ERROR_INVALID_DATA
+    if ($null -eq $control -and $statuses.Count -eq 0) {
+        throw (New-Object System.ComponentModel.Win32Exception 13)
+    }
+    $connection = $null
+    $trust = $null
+    if ($statuses.Count -gt 0) { $connection = $statuses[0] }
+    if ($statuses.Count -gt 1) { $trust = $statuses[1] }
+    return @{
+        tool = 'nltest'
+        exit_code = [long]$Output.exit_code
+        control_error = $control
+        connection_status = $connection
+        trust_status = $trust
+        dc = $dc
+    }
+}
+
+# Makes the functions behind nltest callable, for a Windows without it.
+function Import-NetlogonApi {
+    if ('Fleetmend.NetlogonApi' -as [type]) { return }
+    Add-Type -TypeDefinition @'
+using System;
+using System.Runtime.InteropServices;
+using System.Threading;
+
+namespace Fleetmend
+{
+    public sealed class ChannelInfo
+    {
+        public uint Result;
+        public uint Flags;
+        public uint Verification;
+        public uint Connection;
+        public string Controller;
+    }
+
+    public sealed class LocatorInfo
+    {
+        public uint Result;
+        public string Name;
+        public string Address;
+    }
+
+    public static class NetlogonApi
+    {
+        // lmaccess.h, NETLOGON_INFO_2
+        [StructLayout(LayoutKind.Sequential)]
+        private struct Info2
+        {
+            public uint Flags;
+            public uint PdcConnectionStatus;
+            public IntPtr TrustedDcName;
+            public uint TcConnectionStatus;
+        }
+
+        // dsgetdc.h, DOMAIN_CONTROLLER_INFOW
+        [StructLayout(LayoutKind.Sequential)]
+        private struct ControllerInfo
+        {
+            public IntPtr Name;
+            public IntPtr Address;
+            public uint AddressType;
+            public Guid DomainGuid;
+            public IntPtr DomainName;
+            public IntPtr ForestName;
+            public uint Flags;
+            public IntPtr DcSiteName;
+            public IntPtr ClientSiteName;
+        }
+
+        [DllImport("netapi32.dll", CharSet = CharSet.Unicode)]
+        private static extern uint I_NetLogonControl2(
+            string server, uint function, uint level, ref IntPtr data, out IntPtr buffer);
+
+        [DllImport("netapi32.dll", CharSet = CharSet.Unicode, EntryPoint = "DsGetDcNameW")]
+        private static extern uint DsGetDcName(
+            string computer, string domain, IntPtr guid, string site, uint flags, out IntPtr info);
+
+        [DllImport("netapi32.dll")]
+        private static extern uint NetApiBufferFree(IntPtr buffer);
+
+        // 1460 is ERROR_TIMEOUT.
+        public static ChannelInfo Control(uint function, string name, int milliseconds)
+        {
+            ChannelInfo answer = null;
+            Thread thread = new Thread(delegate() { answer = ControlNow(function, name); });
+            thread.IsBackground = true;
+            thread.Start();
+            if (!thread.Join(milliseconds)) { return new ChannelInfo { Result = 1460 }; }
+            return answer;
+        }
+
+        public static LocatorInfo Locate(string domain, uint flags, int milliseconds)
+        {
+            LocatorInfo answer = null;
+            Thread thread = new Thread(delegate() { answer = LocateNow(domain, flags); });
+            thread.IsBackground = true;
+            thread.Start();
+            if (!thread.Join(milliseconds)) { return new LocatorInfo { Result = 1460 }; }
+            return answer;
+        }
+
+        private static ChannelInfo ControlNow(uint function, string name)
+        {
+            IntPtr data = Marshal.StringToHGlobalUni(name);
+            IntPtr buffer = IntPtr.Zero;
+            try
+            {
+                ChannelInfo answer = new ChannelInfo();
+                answer.Result = I_NetLogonControl2(null, function, 2, ref data, out buffer);
+                if (answer.Result != 0 || buffer == IntPtr.Zero) { return answer; }
+                Info2 info = (Info2)Marshal.PtrToStructure(buffer, typeof(Info2));
+                answer.Flags = info.Flags;
+                answer.Verification = info.PdcConnectionStatus;
+                answer.Connection = info.TcConnectionStatus;
+                answer.Controller = Marshal.PtrToStringUni(info.TrustedDcName);
+                return answer;
+            }
+            finally
+            {
+                Marshal.FreeHGlobal(data);
+                if (buffer != IntPtr.Zero) { NetApiBufferFree(buffer); }
+            }
+        }
+
+        private static LocatorInfo LocateNow(string domain, uint flags)
+        {
+            IntPtr buffer = IntPtr.Zero;
+            LocatorInfo answer = new LocatorInfo();
+            answer.Result = DsGetDcName(null, domain, IntPtr.Zero, null, flags, out buffer);
+            if (answer.Result != 0 || buffer == IntPtr.Zero) { return answer; }
+            try
+            {
+                ControllerInfo info = (ControllerInfo)Marshal.PtrToStructure(buffer, typeof(ControllerInfo));
+                answer.Name = Marshal.PtrToStringUni(info.Name);
+                answer.Address = Marshal.PtrToStringUni(info.Address);
+                return answer;
+            }
+            finally
+            {
+                NetApiBufferFree(buffer);
+            }
+        }
+    }
+}
+'@
+}
+
+# Asks Netlogon without nltest. Functions of lmaccess.h: 5 rediscover, 6 query, 10 verify.
+function Invoke-NetlogonApi([uint32]$Function, [string]$Name, [int]$Milliseconds) {
+    Import-NetlogonApi
+    $info = [Fleetmend.NetlogonApi]::Control($Function, $Name, $Milliseconds)
+    $answer = @{
+        tool = 'api'
+        exit_code = [long]$info.Result
+        control_error = $null
+        connection_status = $null
+        trust_status = $null
+        dc = $null
+    }
+    if ($info.Result -ne 0) {
+        $answer.control_error = [long]$info.Result
+        return $answer
+    }
+    $answer.connection_status = [long]$info.Connection
+    # NETLOGON_VERIFY_STATUS_RETURNED
+    if (($info.Flags -band 128) -ne 0) { $answer.trust_status = [long]$info.Verification }
+    if ($info.Controller) { $answer.dc = $info.Controller.TrimStart('\').ToLowerInvariant() }
+    return $answer
+}
+
+# Asks Netlogon about the channel: by nltest, or directly where nltest is missing or unreadable.
+function Invoke-Netlogon([string]$Request, [uint32]$Function, [string]$Name, [int]$Milliseconds) {
+    try {
+        return ConvertFrom-Nltest (Invoke-Nltest $Request $Name @() $Milliseconds)
+    } catch {
+        # A request that ran out of time is not made twice.
+        if ((Get-ErrorCode $_) -eq 1460) { throw }
+    }
+    return Invoke-NetlogonApi $Function $Name $Milliseconds
+}
+
+# Asks Test-ComputerSecureChannel. Yields its Boolean and, if it failed, the id of its error.
+function Test-Channel {
+    $answer = @{ result = $null; error_id = $null }
+    try {
+        $said = @(Invoke-BoundedCmdlet 'Test-ComputerSecureChannel' @{} 15000)
+        if ($said.Count -eq 1) { $answer.result = [bool]$said[0] }
+    } catch {
+        $answer.error_id = Get-ErrorId $_
+    }
+    return $answer
+}
+
+# Looks for a domain controller afresh. Yields the Win32 code, its name and its address.
+function Find-DomainController([string]$Domain, [int]$Milliseconds) {
+    try {
+        $output = Invoke-Nltest 'dsgetdc' $Domain @('/force', '/ret_dns') $Milliseconds
+        $names = New-Object System.Collections.ArrayList
+        foreach ($line in $output.lines) {
+            if ($line -match 'Status = (\d+) 0x') {
+                return @{ error = [long]$Matches[1]; name = $null; address = $null }
+            }
+            # The first \\name is the controller, the second its address.
+            if ($line -match '\\\\([A-Za-z0-9][A-Za-z0-9.:_-]*)') { [void]$names.Add($Matches[1]) }
+        }
+        # ERROR_INVALID_DATA
+        if ($names.Count -eq 0) { throw (New-Object System.ComponentModel.Win32Exception 13) }
+        $address = $null
+        if ($names.Count -gt 1) { $address = $names[1] }
+        return @{ error = 0L; name = $names[0].ToLowerInvariant(); address = $address }
+    } catch {
+        if ((Get-ErrorCode $_) -eq 1460) { return @{ error = 1460L; name = $null; address = $null } }
+    }
+    Import-NetlogonApi
+    # DS_FORCE_REDISCOVERY and DS_RETURN_DNS_NAME
+    $info = [Fleetmend.NetlogonApi]::Locate($Domain, 1073741825, $Milliseconds)
+    if ($info.Result -ne 0) { return @{ error = [long]$info.Result; name = $null; address = $null } }
+    return @{
+        error = 0L
+        name = $info.Name.TrimStart('\').ToLowerInvariant()
+        address = $info.Address.TrimStart('\')
+    }
+}
+
+# Returns the id of the newest record of the System log.
+function Get-LastRecordId {
+    $newest = @(Invoke-BoundedCmdlet 'Get-WinEvent' @{ LogName = 'System'; MaxEvents = 1 } 10000)
+    return [long]$newest[0].RecordId
+}
+
+# Writes a time as RFC 3339 in UTC, whatever the calendar of the PC.
+function Format-Time([datetime]$Time) {
+    return $Time.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', $Invariant)
+}
+
+# Reads one registry value; null where key or value is missing.
+function Get-RegistryValue([string]$Key, [string]$Name) {
+    $opened = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($Key)
+    if ($null -eq $opened) { return $null }
+    try { return $opened.GetValue($Name) } finally { $opened.Close() }
+}
+
+function Get-ServiceFacts([string]$Name) {
+    $facts = [PSCustomObject][ordered]@{ status = $null; start_type = $null }
+    $service = @(Get-Service -Name $Name -ErrorAction SilentlyContinue)
+    if ($service.Count -eq 1) { $facts.status = [int]$service[0].Status }
+    $start = Get-RegistryValue ('SYSTEM\CurrentControlSet\Services\' + $Name) 'Start'
+    if ($null -ne $start) { $facts.start_type = [int]$start }
+    return $facts
+}
+
+# Resolves a name within a time; an address is itself.
+function Resolve-Address([string]$Name, [int]$Milliseconds) {
+    $address = $null
+    if ([System.Net.IPAddress]::TryParse($Name, [ref]$address)) { return $address }
+    $asked = [System.Net.Dns]::BeginGetHostAddresses($Name, $null, $null)
+    if (-not $asked.AsyncWaitHandle.WaitOne($Milliseconds)) {
+        throw (New-Object System.ComponentModel.Win32Exception 1460)
+    }
+    return @([System.Net.Dns]::EndGetHostAddresses($asked))[0]
+}
+
+# Tries TCP ports side by side.
+function Test-Ports($Address, [int[]]$Ports, [int]$Milliseconds) {
+    $tries = @{}
+    foreach ($port in $Ports) {
+        $client = New-Object System.Net.Sockets.TcpClient $Address.AddressFamily
+        $tries[$port] = @{ client = $client; call = $client.BeginConnect($Address, $port, $null, $null) }
+    }
+    $clock = [System.Diagnostics.Stopwatch]::StartNew()
+    $open = @{}
+    foreach ($port in $Ports) {
+        $left = [Math]::Max(0, $Milliseconds - $clock.ElapsedMilliseconds)
+        $try = $tries[$port]
+        $open[$port] = $false
+        try {
+            if ($try.call.AsyncWaitHandle.WaitOne([int]$left)) {
+                $try.client.EndConnect($try.call)
+                $open[$port] = $true
+            }
+        } catch {
+            $open[$port] = $false
+        } finally {
+            $try.client.Close()
+        }
+    }
+    return $open
+}
+
+# Asks the controller's clock by SNTP (RFC 4330). Yields PC minus controller in seconds.
+function Get-SntpOffset($Address) {
+    $client = New-Object System.Net.Sockets.UdpClient $Address.AddressFamily
+    try {
+        $client.Client.ReceiveTimeout = 3000
+        $client.Connect($Address, 123)
+        $request = New-Object byte[] 48
+        # Version 3, client.
+        $request[0] = 27
+        $sent = [datetime]::UtcNow
+        [void]$client.Send($request, 48)
+        $from = New-Object System.Net.IPEndPoint $Address, 0
+        $reply = $client.Receive([ref]$from)
+        $received = [datetime]::UtcNow
+        # A reply without a stratum or a time is a refusal. ERROR_INVALID_DATA
+        if ($reply.Length -lt 48 -or $reply[1] -eq 0) {
+            throw (New-Object System.ComponentModel.Win32Exception 13)
+        }
+        $arrived = Read-NtpTime $reply 32
+        $answered = Read-NtpTime $reply 40
+        return ((($sent - $arrived).TotalSeconds + ($received - $answered).TotalSeconds) / 2)
+    } finally {
+        $client.Close()
+    }
+}
+
+# Reads 64 bits of seconds and fraction since 1900; dates before 1968 belong to the next era.
+function Read-NtpTime([byte[]]$Bytes, [int]$At) {
+    $seconds = 0.0
+    $fraction = 0.0
+    for ($i = 0; $i -lt 4; $i++) {
+        $seconds = $seconds * 256 + $Bytes[$At + $i]
+        $fraction = $fraction * 256 + $Bytes[$At + 4 + $i]
+    }
+    if ($seconds -lt 2147483648) { $seconds += 4294967296 }
+    $start = New-Object datetime 1900, 1, 1, 0, 0, 0, ([System.DateTimeKind]::Utc)
+    return $start.AddSeconds($seconds + $fraction / 4294967296)
+}
+
+# Asks the controller's clock by LDAP: rootDSE may be read without logging on.
+function Get-LdapOffset([string]$Server) {
+    Add-Type -AssemblyName System.DirectoryServices.Protocols
+    $connection = New-Object System.DirectoryServices.Protocols.LdapConnection $Server
+    try {
+        $connection.AuthType = [System.DirectoryServices.Protocols.AuthType]::Anonymous
+        $connection.Timeout = [timespan]::FromSeconds(5)
+        $connection.SessionOptions.ProtocolVersion = 3
+        $scope = [System.DirectoryServices.Protocols.SearchScope]::Base
+        $search = New-Object System.DirectoryServices.Protocols.SearchRequest '', '(objectClass=*)', $scope, 'currentTime'
+        $reply = $connection.SendRequest($search)
+        $now = [datetime]::UtcNow
+        $text = [string]$reply.Entries[0].Attributes['currentTime'][0]
+        $styles = [System.Globalization.DateTimeStyles]'AssumeUniversal, AdjustToUniversal'
+        $theirs = [datetime]::ParseExact($text.Substring(0, 14), 'yyyyMMddHHmmss', $Invariant, $styles)
+        return ($now - $theirs).TotalSeconds
+    } finally {
+        $connection.Dispose()
+    }
+}
+
+# Searches the System log; no match is an empty list.
+function Find-Events([hashtable]$Filter, [int]$Most) {
+    try {
+        return @(Invoke-BoundedCmdlet 'Get-WinEvent' @{ FilterHashtable = $Filter; MaxEvents = $Most } 15000)
+    } catch {
+        if ((Get-ErrorId $_) -eq 'NoMatchingEventsFound,Microsoft.PowerShell.Commands.GetWinEventCommand') { return @() }
+        throw
+    }
+}
+
+# Reads the day of an update: month/day/year, or a FILETIME in hex on some old systems.
+function Read-InstallDay([string]$Text) {
+    if ($Text -match '^(\d{1,2})/(\d{1,2})/(\d{4})\z') {
+        return '{0:d4}-{1:d2}-{2:d2}' -f [int]$Matches[3], [int]$Matches[1], [int]$Matches[2]
+    }
+    if ($Text -match '^[0-9A-Fa-f]{16}\z') {
+        $ticks = [Convert]::ToInt64($Text, 16)
+        return [datetime]::FromFileTimeUtc($ticks).ToString('yyyy-MM-dd', $Invariant)
+    }
+    return $null
+}
+
+$computer = [PSCustomObject][ordered]@{
+    name = $null; dns_host_name = $null; domain = $null
+    part_of_domain = $null; domain_role = $null; model = $null
+}
+$system = Invoke-Probe 'computer' { Get-CimInstance -ClassName Win32_ComputerSystem -OperationTimeoutSec 10 }
+if ($null -ne $system) {
+    $computer.name = [string]$system.Name
+    if ($system.DNSHostName) { $computer.dns_host_name = [string]$system.DNSHostName }
+    if ($system.Domain) { $computer.domain = [string]$system.Domain }
+    $computer.part_of_domain = [bool]$system.PartOfDomain
+    $computer.domain_role = [int]$system.DomainRole
+    if ($system.Model) { $computer.model = [string]$system.Model }
+}
+
+$elevated = Invoke-Probe 'elevation' {
+    $principal = New-Object System.Security.Principal.WindowsPrincipal ([System.Security.Principal.WindowsIdentity]::GetCurrent())
+    # False for an administrator whose token UAC has filtered.
+    $principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
+}
+
+$os = [PSCustomObject][ordered]@{
+    build = $null; revision = $null; ui_lcid = $null
+    powershell = $null; booted_at = $null; uptime_seconds = $null
+}
+Invoke-Probe 'os' {
+    $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+    $os.build = [int](Get-RegistryValue $key 'CurrentBuildNumber')
+    $revision = Get-RegistryValue $key 'UBR'
+    if ($null -ne $revision) { $os.revision = [int]$revision }
+    $os.ui_lcid = [System.Globalization.CultureInfo]::InstalledUICulture.LCID
+    $os.powershell = '{0}.{1}' -f $PSVersionTable.PSVersion.Major, $PSVersionTable.PSVersion.Minor
+    $booted = (Get-CimInstance -ClassName Win32_OperatingSystem -OperationTimeoutSec 10).LastBootUpTime
+    $os.booted_at = Format-Time $booted
+    $os.uptime_seconds = [long][Math]::Max(0, ([datetime]::UtcNow - $booted.ToUniversalTime()).TotalSeconds)
+}
+
+$missing = [PSCustomObject][ordered]@{ status = $null; start_type = $null }
+$services = [PSCustomObject][ordered]@{ netlogon = $missing; w32time = $missing; workstation = $missing }
+Invoke-Probe 'services' {
+    $services.netlogon = Get-ServiceFacts 'Netlogon'
+    $services.w32time = Get-ServiceFacts 'W32Time'
+    $services.workstation = Get-ServiceFacts 'LanmanWorkstation'
+}
+
+# A PC in no domain has no channel and no controller to ask for.
+$joined = $computer.part_of_domain -eq $true -and $null -ne $computer.domain
+
+$nothing = @{
+    tool = $null; exit_code = $null; control_error = $null
+    connection_status = $null; trust_status = $null; dc = $null
+}
+$query = $nothing
+$verify = $nothing
+$tested = @{ result = $null; error_id = $null }
+if ($joined) {
+    $answer = Invoke-Probe 'query' { Invoke-Netlogon 'sc_query' 6 $computer.domain 15000 }
+    if ($null -ne $answer) { $query = $answer }
+    $answer = Invoke-Probe 'verify' { Invoke-Netlogon 'sc_verify' 10 $computer.domain 40000 }
+    if ($null -ne $answer) { $verify = $answer }
+    $answer = Invoke-Probe 'test-channel' { Test-Channel }
+    if ($null -ne $answer) { $tested = $answer }
+}
+
+$dc = [PSCustomObject][ordered]@{
+    requested = $null; located = $null; error = $null; name = $null; address = $null; site = $null
+    ports = [PSCustomObject][ordered]@{
+        tcp_53 = $null; tcp_88 = $null; tcp_135 = $null; tcp_389 = $null
+        tcp_445 = $null; tcp_464 = $null; tcp_636 = $null
+    }
+}
+$clock = [PSCustomObject][ordered]@{ offset_seconds = $null; source = $null }
+if ($joined) {
+    if ($Params.domain_controller) { $dc.requested = ([string]$Params.domain_controller).ToLowerInvariant() }
+    Invoke-Probe 'locate' {
+        $dc.site = Get-RegistryValue 'SYSTEM\CurrentControlSet\Services\Netlogon\Parameters' 'DynamicSiteName'
+        if ($null -ne $dc.requested) {
+            $dc.located = $false
+            # If it does not resolve: WSAHOST_NOT_FOUND, until the call says otherwise.
+            $dc.error = 11001L
+            $dc.name = $dc.requested
+            $dc.address = [string](Resolve-Address $dc.requested 8000)
+            $dc.located = $true
+            $dc.error = 0L
+        } else {
+            $found = Find-DomainController $computer.domain 30000
+            $dc.error = $found.error
+            $dc.located = $found.error -eq 0
+            $dc.name = $found.name
+            $dc.address = $found.address
+        }
+    }
+}
+$address = $null
+if ($null -ne $dc.name -and $dc.located -eq $true) {
+    $address = Invoke-Probe 'locate' {
+        # The locator's address may be a NetBIOS name.
+        $known = $null
+        if ($dc.address -and [System.Net.IPAddress]::TryParse($dc.address, [ref]$known)) { return $known }
+        Resolve-Address $dc.name 8000
+    }
+}
+if ($null -ne $address) {
+    Invoke-Probe 'ports' {
+        $open = Test-Ports $address @(53, 88, 135, 389, 445, 464, 636) ([int]$Params.tcp_timeout_ms)
+        foreach ($port in $open.Keys) { $dc.ports.('tcp_' + $port) = $open[$port] }
+    }
+    Invoke-Probe 'clock' {
+        try {
+            $clock.offset_seconds = [Math]::Round((Get-SntpOffset $address), 3)
+            $clock.source = 'sntp'
+        } catch {
+            $clock.offset_seconds = [Math]::Round((Get-LdapOffset $dc.name), 0)
+            $clock.source = 'ldap'
+        }
+    }
+}
+
+# Provider and id together name an event; ids alone are used by several.
+$wanted = @{
+    'NETLOGON' = @(3210, 5719, 5721, 5722, 5723, 5783, 5805, 5823)
+    'Microsoft-Windows-GroupPolicy' = @(1006, 1030, 1055, 1129)
+    'LsaSrv' = @(6167)
+    'Microsoft-Windows-Kernel-Power' = @(41)
+    'EventLog' = @(6008)
+}
+$events = [PSCustomObject][ordered]@{
+    hours = [int]$Params.event_hours; last_record_id = $null; last_password_change = $null; items = @()
+}
+Invoke-Probe 'events' {
+    $since = [datetime]::Now.AddHours(-[int]$Params.event_hours)
+    $ids = @($wanted.Values | ForEach-Object { $_ })
+    $seen = Find-Events @{ LogName = 'System'; Id = $ids; StartTime = $since } 1000
+    $ours = @($seen | Where-Object { $wanted.ContainsKey($_.ProviderName) -and $wanted[$_.ProviderName] -contains $_.Id })
+    $items = New-Object System.Collections.ArrayList
+    foreach ($group in @($ours | Group-Object ProviderName, Id)) {
+        $newest = @($group.Group | Sort-Object RecordId -Descending)[0]
+        [void]$items.Add([PSCustomObject][ordered]@{
+            provider = [string]$newest.ProviderName
+            id = [int]$newest.Id
+            count = [int]$group.Count
+            last_time = Format-Time $newest.TimeCreated
+            last_record_id = [long]$newest.RecordId
+        })
+    }
+    $events.items = $items.ToArray()
+    $changes = Find-Events @{ LogName = 'System'; Id = 5823 } 20
+    $changes = @($changes | Where-Object { $_.ProviderName -eq 'NETLOGON' })
+    if ($changes.Count -gt 0) { $events.last_password_change = Format-Time $changes[0].TimeCreated }
+}
+
+$updates = @(Invoke-Probe 'updates' {
+    $all = Get-CimInstance -ClassName Win32_QuickFixEngineering -OperationTimeoutSec 20
+    $known = @{}
+    $rows = New-Object System.Collections.ArrayList
+    foreach ($update in @($all)) {
+        $id = [string]$update.HotFixID
+        # The class lists some updates twice.
+        if (-not $id -or $known.ContainsKey($id)) { continue }
+        $known[$id] = $true
+        $day = Read-InstallDay ([string]$update.CimInstanceProperties['InstalledOn'].Value)
+        [void]$rows.Add([PSCustomObject][ordered]@{ id = $id; installed_on = $day })
+    }
+    $rows | Sort-Object @{ Expression = { [string]$_.installed_on }; Descending = $true }, id | Select-Object -First 20
+})
+
+# Windows 11 24H2 and Server 2025 can keep the machine's secret in Credential Guard: value 2 of
+# the policy, or of the setting that Lsa took over from it.
+$isolation = [PSCustomObject][ordered]@{ configured = $null; credential_guard_running = $null; enforced = $null }
+Invoke-Probe 'isolation' {
+    $policy = Get-RegistryValue 'SOFTWARE\Policies\Microsoft\Windows\DeviceGuard' 'MachineIdentityIsolation'
+    $lsa = Get-RegistryValue 'SYSTEM\CurrentControlSet\Control\Lsa' 'MachineIdentityIsolation'
+    $value = $policy
+    if ($null -eq $value -or $lsa -eq 2) { $value = $lsa }
+    if ($null -ne $value) { $isolation.configured = [int]$value }
+    # Enforced is believed at once: a secret written to the wrong place cannot be taken back.
+    $isolation.enforced = $value -eq 2
+    try {
+        $guard = Get-CimInstance -Namespace 'root\Microsoft\Windows\DeviceGuard' -ClassName Win32_DeviceGuard -OperationTimeoutSec 10
+        $isolation.credential_guard_running = @($guard.SecurityServicesRunning) -contains 1
+    } catch {
+        # Windows before 10 has no such class.
+        $isolation.credential_guard_running = $null
+    }
+}
+
+# Last, so that what the probes themselves caused is not new to verify.
+$events.last_record_id = Invoke-Probe 'events' { Get-LastRecordId }
+
+[PSCustomObject][ordered]@{
+    taken_at = Format-Time ([datetime]::UtcNow)
+    elevated = $elevated
+    computer = $computer
+    os = $os
+    services = $services
+    channel = [PSCustomObject][ordered]@{
+        query = [PSCustomObject][ordered]@{
+            tool = $query.tool
+            exit_code = $query.exit_code
+            control_error = $query.control_error
+            connection_status = $query.connection_status
+            dc = $query.dc
+        }
+        verify = [PSCustomObject][ordered]@{
+            tool = $verify.tool
+            exit_code = $verify.exit_code
+            control_error = $verify.control_error
+            connection_status = $verify.connection_status
+            trust_status = $verify.trust_status
+            dc = $verify.dc
+        }
+        test_computer_secure_channel = $tested.result
+        test_error_id = $tested.error_id
+    }
+    dc = $dc
+    clock = $clock
+    events = $events
+    updates = $updates
+    machine_identity_isolation = $isolation
+    probe_errors = $ProbeErrors.ToArray()
+}
