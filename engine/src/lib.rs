@@ -1,5 +1,22 @@
 //! The state machine of one PC and the dispatcher of many.
+//!
+//! [`machine`] decides and is pure; [`dispatch`] does; both speak in the events of
+//! `fleetmend-model`, and whoever wants to know reads these.
 
+pub mod connect_failure;
+mod control;
+mod credential_source;
+pub mod dispatch;
+pub mod exit_code;
 mod journal;
+pub mod machine;
+mod playbook;
+mod prober;
+mod program;
 
+pub use control::{ControlReceiver, ControlSender, control};
+pub use credential_source::{CredentialError, CredentialSource};
+pub use dispatch::{Ports, RunEnd, RunLimits, RunPlan, RunReport, run};
 pub use journal::{Journal, JournalError};
+pub use prober::{NoProbe, Prober};
+pub use program::{ExecJob, Job, Judge, Parameters, Program, RungPlan, StepPlan, VerifyPlan};

@@ -1,0 +1,145 @@
+//! From a connection that did not come about to short code, outcome and advice.
+
+use fleetmend_model::Outcome;
+use fleetmend_transport::ConnectError;
+
+/// Returns the short code of the failure, as `ConnectFailed` carries it.
+pub fn code(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Unreachable { why, .. } => why.code(),
+        ConnectError::AccessDenied { why, .. } => why.code(),
+        ConnectError::Identity { .. } => "identity",
+        ConnectError::Busy { .. } => "busy",
+        ConnectError::Protocol { .. } => "protocol",
+        ConnectError::Settings { .. } => "settings",
+        ConnectError::Cancelled => "interrupted",
+        _ => "connect",
+    }
+}
+
+/// Returns the whole story: the error and what lies beneath it.
+pub fn story(error: &ConnectError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Returns how a PC ends that could not be connected to.
+pub fn outcome(code: &str) -> Outcome {
+    let why = code.to_owned();
+    match code {
+        "logon" | "authorization" | "no-common-method" | "identity" => {
+            Outcome::AccessDenied { why }
+        }
+        "settings" | "no-credential" => Outcome::NeedsHands { why },
+        "interrupted" => Outcome::Skipped { why },
+        _ => Outcome::Unreachable { why },
+    }
+}
+
+/// Returns what the operator should do next.
+pub fn advice(code: &str) -> &'static str {
+    match code {
+        "name-not-found" => "check the name in the inventory, or give the PC's address",
+        "refused" => "check that WinRM (winrm quickconfig) or SSH runs on the PC",
+        "timed-out" | "no-route" => {
+            "check that the PC is on and on the network, and that its firewall lets us in"
+        }
+        "closed" | "connection-lost" => "check the PC's network, then run on it again",
+        "tls" => "check the PC's certificate and TLS settings",
+        "logon" => {
+            "check user and password of the local account, and whether it is locked; a good local \
+             account other than Administrator is refused too while LocalAccountTokenFilterPolicy \
+             is not 1"
+        }
+        "authorization" => {
+            "the account is good but may not use remoting: make it an administrator, or set \
+             LocalAccountTokenFilterPolicy to 1"
+        }
+        "no-common-method" => "allow NTLM (Negotiate) on the PC, or use HTTPS",
+        "identity" => {
+            "make sure that it is the right PC, then renew its known_hosts line or fingerprint"
+        }
+        "busy" => "wait until other remote shells on the PC end, or restart its WinRM service",
+        "settings" => "correct the PC's settings in the inventory",
+        "no-credential" => "provide the credential that the inventory names",
+        "protocol" => "check what listens on this port: it does not speak as WinRM or SSH do",
+        _ => "run on it again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_model::OutcomeClass;
+    use fleetmend_transport::{DeniedWhy, UnreachableWhy};
+
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_class_and_advice() {
+        let address = || "10.0.0.1:5985".to_owned();
+        let cases = [
+            (
+                ConnectError::Unreachable {
+                    address: address(),
+                    why: UnreachableWhy::NoRoute,
+                    source: Some(Box::new(std::io::Error::other("os error 113"))),
+                },
+                OutcomeClass::Unreachable,
+            ),
+            (
+                ConnectError::AccessDenied {
+                    address: address(),
+                    user: "admin".into(),
+                    why: DeniedWhy::Logon,
+                    detail: "401".into(),
+                },
+                OutcomeClass::AccessDenied,
+            ),
+            (
+                ConnectError::Identity {
+                    address: address(),
+                    detail: "key".into(),
+                },
+                OutcomeClass::AccessDenied,
+            ),
+            (
+                ConnectError::Settings {
+                    address: address(),
+                    detail: "x".into(),
+                },
+                OutcomeClass::NeedsHands,
+            ),
+            (
+                ConnectError::Protocol {
+                    address: address(),
+                    detail: "x".into(),
+                },
+                OutcomeClass::Unreachable,
+            ),
+            (ConnectError::Cancelled, OutcomeClass::Skipped),
+        ];
+        for (error, class) in cases {
+            let code = code(&error);
+            assert_eq!(outcome(code).class(), class, "{code}");
+            assert!(!advice(code).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_story_names_what_lies_beneath() {
+        let error = ConnectError::Unreachable {
+            address: "pc:22".into(),
+            why: UnreachableWhy::NoRoute,
+            source: Some(Box::new(std::io::Error::other("os error 113"))),
+        };
+        assert_eq!(
+            story(&error),
+            "failed to reach pc:22: no route to it: os error 113"
+        );
+    }
+}

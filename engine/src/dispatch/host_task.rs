@@ -1,0 +1,453 @@
+//! One task a PC: drives its state machine and does what it says.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::{Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome};
+use fleetmend_playbooks::{DecisionError, Situation};
+use fleetmend_transport::{ConnectError, Connector, ExecOutput, Limits, Session, UnreachableWhy};
+use futures::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::clock::PhaseClock;
+use super::gate::{CredentialGate, Pass};
+use super::plan::RunPlan;
+use super::recorder::{Halted, Recorder};
+use crate::connect_failure;
+use crate::credential_source::CredentialSource;
+use crate::machine::{self, Action, Context, Ending, PcState, Stop};
+use crate::prober::Prober;
+use crate::program::Job;
+
+/// How long after its deadline a transport may take to come back before it is given up.
+pub(super) const GRACE: Duration = Duration::from_secs(15);
+/// How long closing a session may take, and how long after a cut.
+const CLOSE: Duration = Duration::from_secs(10);
+const CLOSE_CUT: Duration = Duration::from_secs(2);
+
+/// What all host tasks share: ports, permits and tokens, no state of any PC.
+pub(super) struct Shared {
+    pub(super) plan: RunPlan,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) prober: Arc<dyn Prober>,
+    pub(super) credentials: Arc<dyn CredentialSource>,
+    pub(super) recorder: Recorder,
+    pub(super) gate: CredentialGate,
+    pub(super) workers: Arc<Semaphore>,
+    /// Fires on the first Ctrl-C, and when the journal failed.
+    pub(super) soft: CancellationToken,
+    /// Fires on the second.
+    pub(super) hard: CancellationToken,
+}
+
+impl Shared {
+    fn stop(&self) -> Stop {
+        match (self.soft.is_cancelled(), self.hard.is_cancelled()) {
+            (_, true) => Stop::Cut,
+            (true, false) => Stop::Soft,
+            (false, false) => Stop::No,
+        }
+    }
+}
+
+/// A PC that is done with.
+pub(super) struct Done {
+    pub(super) index: usize,
+    pub(super) result: HostResult,
+    pub(super) exec: Option<ExecOutput>,
+}
+
+/// Works on one PC until it has its result, whatever breaks. `slot` is its place among the
+/// probes; it takes a worker's slot once something answers.
+pub(super) async fn run_host(
+    shared: Arc<Shared>,
+    index: usize,
+    host: Arc<Host>,
+    slot: OwnedSemaphorePermit,
+) -> Done {
+    let mut pc = Pc::new(shared, host, slot);
+    let result = match AssertUnwindSafe(pc.drive()).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => pc.finish(broken(&pc.state)).await,
+    };
+    pc.close().await;
+    Done {
+        index,
+        result,
+        exec: pc.output,
+    }
+}
+
+/// The ending of a PC whose task panicked.
+pub(super) fn broken(state: &PcState) -> Ending {
+    let mut ending = machine::cut_off(state, "internal error");
+    if !matches!(ending.outcome, Outcome::Unknown { .. }) {
+        ending.outcome = Outcome::NeedsHands {
+            why: "internal-error".to_owned(),
+        };
+    }
+    ending.next = "report this with the journal, and run check on the PC".to_owned();
+    ending
+}
+
+/// One PC under work.
+pub(super) struct Pc {
+    pub(super) shared: Arc<Shared>,
+    pub(super) host: Arc<Host>,
+    pub(super) state: PcState,
+    pub(super) situation: Situation,
+    /// Its parameters cannot be used; `RunPlan::check` would have told.
+    misfit: Option<DecisionError>,
+    pub(super) session: Option<Box<dyn Session>>,
+    pub(super) held: Vec<Held>,
+    pub(super) clock: PhaseClock,
+    pub(super) output: Option<ExecOutput>,
+    slot: Slot,
+    started: Instant,
+}
+
+/// A credential in the hands of a rung.
+pub(super) struct Held {
+    pub(super) parameter: String,
+    pub(super) name: CredentialRef,
+    pub(super) credential: Credential,
+    pub(super) pass: Pass,
+}
+
+enum Slot {
+    Probe(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
+    Worker(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
+}
+
+impl Pc {
+    fn new(shared: Arc<Shared>, host: Arc<Host>, slot: OwnedSemaphorePermit) -> Self {
+        let (situation, misfit) = match shared.plan.situation(&host) {
+            Ok(situation) => (situation, None),
+            Err(error) => (Situation::default(), Some(error)),
+        };
+        Self {
+            shared,
+            host,
+            state: PcState::default(),
+            situation,
+            misfit,
+            session: None,
+            held: Vec::new(),
+            clock: PhaseClock::default(),
+            output: None,
+            slot: Slot::Probe(slot),
+            started: Instant::now(),
+        }
+    }
+
+    async fn drive(&mut self) -> HostResult {
+        match self.work().await {
+            Ok(ending) => self.finish(ending).await,
+            Err(Halted) => self.result(machine::halted(&self.state, "journal")),
+        }
+    }
+
+    async fn work(&mut self) -> Result<Ending, Halted> {
+        if let Some(error) = &self.misfit {
+            return Ok(machine::playbook_error(&self.state, error));
+        }
+        loop {
+            if self.shared.recorder.halted() {
+                return Err(Halted);
+            }
+            match self.next() {
+                Action::Connect => self.connect().await?,
+                Action::Run(call) => self.run(call).await?,
+                Action::Note(HostEvent::RungStarted { rung }) => {
+                    if let Some(ending) = self.start_rung(rung).await? {
+                        return Ok(ending);
+                    }
+                }
+                Action::Note(event) => self.note(event).await?,
+                Action::Finish(ending) => return Ok(ending),
+                Action::Done => return Ok(broken(&self.state)),
+            }
+        }
+    }
+
+    fn next(&self) -> Action {
+        let refused: BTreeSet<String> = if self.shared.gate.refusal().is_some() {
+            let names = self.situation.credentials.iter();
+            names
+                .filter(|name| self.is_refused(name))
+                .cloned()
+                .collect()
+        } else {
+            BTreeSet::new()
+        };
+        let context = Context {
+            mode: self.shared.plan.mode(),
+            stop: self.shared.stop(),
+            situation: &self.situation,
+            refused: &refused,
+            overdue: self.clock.overdue(self.shared.plan.limits.phase),
+        };
+        machine::next(&self.shared.plan.job, &context, &self.state)
+    }
+
+    fn is_refused(&self, parameter: &str) -> bool {
+        self.credential_name(parameter)
+            .is_some_and(|name| self.shared.gate.is_refused(&name))
+    }
+
+    fn credential_name(&self, parameter: &str) -> Option<CredentialRef> {
+        let name = self.situation.params.get(parameter)?.as_str()?;
+        Some(CredentialRef(name.to_owned()))
+    }
+
+    /// Stores an event of this PC and folds it in.
+    pub(super) async fn note(&mut self, event: HostEvent) -> Result<(), Halted> {
+        // What is known is folded in even if it could not be stored: it makes the result truer.
+        // Intent is not: what could not be stored is not done.
+        let known = matches!(
+            event,
+            HostEvent::StepEnded { .. } | HostEvent::RungEnded { .. }
+        );
+        if let HostEvent::RungEnded { verified, .. } = &event {
+            if *verified {
+                self.held.iter().for_each(|held| held.pass.prove());
+            }
+            self.held.clear();
+        }
+        let stored = self.shared.recorder.record(self.event(event.clone())).await;
+        if stored.is_ok() || known {
+            self.state = std::mem::take(&mut self.state).apply(&event);
+        }
+        stored.map(|_| ())
+    }
+
+    /// Takes hold of the credentials that the rung needs, then notes its beginning. Returns the
+    /// PC's ending if a credential is not to be had; notes nothing if the machine must think
+    /// again.
+    async fn start_rung(&mut self, rung: String) -> Result<Option<Ending>, Halted> {
+        self.held.clear();
+        let Job::Playbook(program) = &self.shared.plan.job else {
+            return Ok(None);
+        };
+        let program = program.clone();
+        let parameters: BTreeSet<&str> = program
+            .rungs
+            .get(&rung)
+            .into_iter()
+            .flat_map(|plan| plan.credentials())
+            .collect();
+        for parameter in parameters {
+            match self.hold(parameter).await {
+                Ok(Some(held)) => self.held.push(held),
+                Ok(None) => {
+                    self.held.clear();
+                    return Ok(None);
+                }
+                Err(reason) => return Ok(Some(no_credential(&self.state, parameter, reason))),
+            }
+        }
+        self.note(HostEvent::RungStarted { rung })
+            .await
+            .map(|()| None)
+    }
+
+    /// Returns the credential with leave to use it; `None` when the gate is closed or the run
+    /// is to stop.
+    async fn hold(&mut self, parameter: &str) -> Result<Option<Held>, String> {
+        let Some(name) = self.credential_name(parameter) else {
+            return Err(format!("the parameter {parameter} names no credential"));
+        };
+        let pass = tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => return Ok(None),
+            pass = self.shared.gate.enter(&name) => match pass {
+                Ok(pass) => pass,
+                Err(_) if self.shared.gate.is_refused(&name) => return Ok(None),
+                Err(_) => return Err(format!("the credential {name} is not among those of the run")),
+            },
+        };
+        let found = tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => return Ok(None),
+            found = timeout(
+                self.shared.plan.limits.logon,
+                self.shared.credentials.credential(&name, &self.host),
+            ) => found,
+        };
+        match found {
+            Ok(Ok(credential)) => Ok(Some(Held {
+                parameter: parameter.to_owned(),
+                name,
+                credential,
+                pass,
+            })),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("the credential {name} did not come in time")),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Halted> {
+        self.session = None;
+        self.note(HostEvent::Connecting).await?;
+        let event = match self.reach().await {
+            Ok(session) => {
+                let reached = session.reached();
+                let event = HostEvent::Connected {
+                    transport: reached.transport,
+                    address: reached.address.clone(),
+                };
+                self.session = Some(session);
+                event
+            }
+            Err((why, reason)) => HostEvent::ConnectFailed {
+                why: why.to_owned(),
+                reason,
+            },
+        };
+        self.note(event).await
+    }
+
+    async fn reach(&mut self) -> Result<Box<dyn Session>, (&'static str, String)> {
+        let told = |error: ConnectError| {
+            (
+                connect_failure::code(&error),
+                connect_failure::story(&error),
+            )
+        };
+        if matches!(self.slot, Slot::Probe(_)) {
+            self.probe().await.map_err(told)?;
+            let slot = tokio::select! {
+                biased;
+                () = self.shared.soft.cancelled() => Err(ConnectError::Cancelled),
+                slot = self.shared.workers.clone().acquire_owned() => {
+                    slot.map_err(|_| ConnectError::Cancelled)
+                }
+            };
+            self.slot = Slot::Worker(slot.map_err(told)?);
+        }
+        let credential = self.local_credential().await?;
+        let time = self.shared.plan.limits.logon;
+        let limits = Limits::within(time, &self.shared.soft);
+        let connect = self
+            .shared
+            .connector
+            .connect(&self.host, &credential, &limits);
+        match timeout(time + GRACE, connect).await {
+            Ok(session) => session.map_err(told),
+            Err(_) => Err(told(self.timed_out())),
+        }
+    }
+
+    async fn probe(&mut self) -> Result<(), ConnectError> {
+        let time = self.shared.plan.limits.connect;
+        let limits = Limits::within(time, &self.shared.soft);
+        let probe = self.shared.prober.probe(&self.host, &limits);
+        tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => Err(ConnectError::Cancelled),
+            probed = timeout(time + GRACE, probe) => probed.unwrap_or_else(|_| Err(self.timed_out())),
+        }
+    }
+
+    fn timed_out(&self) -> ConnectError {
+        ConnectError::Unreachable {
+            address: self.host.address.clone(),
+            why: UnreachableWhy::TimedOut,
+            source: None,
+        }
+    }
+
+    /// Returns the account for logging on: the inventory's own password, else the credential
+    /// that it names, with the inventory's user over the credential's.
+    async fn local_credential(&mut self) -> Result<Credential, (&'static str, String)> {
+        let host = &self.host;
+        if let (Some(user), Some(password)) = (&host.user, &host.password) {
+            return Ok(Credential {
+                user: user.clone(),
+                password: password.clone(),
+            });
+        }
+        let name = host
+            .credential
+            .as_ref()
+            .unwrap_or(&self.shared.plan.default_credential);
+        let found = tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => return Err(("interrupted", "cancelled".to_owned())),
+            found = timeout(
+                self.shared.plan.limits.logon,
+                self.shared.credentials.credential(name, host),
+            ) => found,
+        };
+        let missing = |reason: String| ("no-credential", reason);
+        let mut credential = found
+            .map_err(|_| missing(format!("the credential {name} did not come in time")))?
+            .map_err(|error| missing(error.to_string()))?;
+        if let Some(user) = &host.user {
+            credential.user.clone_from(user);
+        }
+        if let Some(password) = &host.password {
+            credential.password = password.clone();
+        }
+        Ok(credential)
+    }
+
+    async fn finish(&mut self, ending: Ending) -> HostResult {
+        let result = self.result(ending);
+        self.held.clear();
+        let event = self.event(HostEvent::Finished {
+            result: result.clone(),
+        });
+        // If it cannot be stored, the report still has it.
+        let _ = self.shared.recorder.record(event).await;
+        result
+    }
+
+    fn result(&self, ending: Ending) -> HostResult {
+        ending.into_result(self.host.name.clone(), millis(self.started))
+    }
+
+    fn event(&self, what: HostEvent) -> Event {
+        Event::Host {
+            host: self.host.name.clone(),
+            what,
+        }
+    }
+
+    /// Ends the session while the worker's slot is still held: a shell that is being deleted
+    /// still burdens the PC and us.
+    async fn close(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let time = if self.shared.hard.is_cancelled() {
+            CLOSE_CUT
+        } else {
+            CLOSE
+        };
+        let closing = AssertUnwindSafe(timeout(time, session.close())).catch_unwind();
+        if !matches!(closing.await, Ok(Ok(()))) {
+            tracing::warn!(host = %self.host.name, "the session did not close in time");
+        }
+    }
+}
+
+/// Returns whole milliseconds since `start`.
+pub(super) fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn no_credential(state: &PcState, parameter: &str, reason: String) -> Ending {
+    Ending {
+        outcome: Outcome::Blocked {
+            guard: "credential-missing".to_owned(),
+        },
+        cause: state.found.clone(),
+        reason,
+        next: format!("provide the credential of the parameter {parameter}"),
+    }
+}

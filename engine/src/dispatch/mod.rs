@@ -1,0 +1,21 @@
+//! Many PCs at once.
+//!
+//! Two kinds of actors: the dispatcher ([`run`]) faces the operator and owns the queue; one task
+//! a PC drives that PC's state machine. They share no lock: permits, tokens and channels only.
+
+mod clock;
+mod dispatcher;
+mod gate;
+mod host_task;
+mod plan;
+mod ramp;
+mod recorder;
+mod report;
+mod run;
+mod scrub;
+mod step;
+mod tell;
+
+pub use plan::{RunLimits, RunPlan};
+pub use report::{RunEnd, RunReport};
+pub use run::{Ports, run};

@@ -1,0 +1,135 @@
+//! What a run is to do, and its limits.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
+use fleetmend_playbooks::{DecisionError, Language, Situation};
+use serde_json::{Map, Value};
+
+use crate::program::{Job, Parameters};
+
+/// What a run is to do. Nothing in it can be wrong any more.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// Repair or check; ignored for exec.
+    pub mode: RunMode,
+    /// Playbook or command.
+    pub job: Job,
+    /// The PCs, in the order in which they are begun.
+    pub hosts: Vec<Arc<Host>>,
+    /// What the operator set; a PC's variables and the playbook's defaults stand behind it.
+    pub params: Map<String, Value>,
+    /// Whether domain credentials may be handed to PCs, on rungs that cannot do without.
+    pub credentials_on_pcs: bool,
+    /// Whether PCs may be rebooted.
+    pub may_reboot: bool,
+    /// Whether the controller reaches the directory.
+    pub directory: bool,
+    /// The language of reasons and advice, where the playbook has both.
+    pub language: Language,
+    /// The credential of PCs whose inventory names none.
+    pub default_credential: CredentialRef,
+    /// Version of fleetmend, for the journal.
+    pub version: String,
+    /// How much at once and how long.
+    pub limits: RunLimits,
+}
+
+/// How much at once and how long.
+#[derive(Clone, Debug)]
+pub struct RunLimits {
+    /// PCs that are logged on to at once.
+    pub max_concurrency: usize,
+    /// PCs that are probed or wait for a worker's slot at once.
+    pub probe_concurrency: usize,
+    /// How many PCs are begun at once; the bound doubles every [`RunLimits::ramp_interval`].
+    pub ramp_start: usize,
+    /// How often the ramp grows.
+    pub ramp_interval: Duration,
+    /// How long a TCP connection may take.
+    pub connect: Duration,
+    /// How long connecting, logging on and getting a shell may take together; a PC that has no
+    /// room for a shell is waited for inside it.
+    pub logon: Duration,
+    /// How long each phase (diagnose; the steps of one rung; its verify) may take on one PC.
+    /// It begins no step after that; a step that runs keeps its own deadline.
+    pub phase: Duration,
+    /// How long the journal may take to store one event.
+    pub journal: Duration,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            max_concurrency: 256,
+            probe_concurrency: 1024,
+            ramp_start: 32,
+            ramp_interval: Duration::from_millis(100),
+            connect: Duration::from_secs(10),
+            logon: Duration::from_secs(60),
+            phase: Duration::from_secs(15 * 60),
+            journal: Duration::from_secs(30),
+        }
+    }
+}
+
+impl RunPlan {
+    /// Returns the mode that events and the machine see.
+    pub(crate) fn mode(&self) -> RunMode {
+        match self.job {
+            Job::Exec(_) => RunMode::Exec,
+            Job::Playbook(_) => self.mode,
+        }
+    }
+
+    /// Checks what depends on the PC's variables, for every PC, before anything is touched.
+    ///
+    /// # Errors
+    /// The first PC whose parameters cannot be used, and why.
+    pub fn check(&self) -> Result<(), (HostName, DecisionError)> {
+        for host in &self.hosts {
+            self.situation(host)
+                .map_err(|error| (host.name.clone(), error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns what the decision knows of one PC beside its facts.
+    pub(crate) fn situation(&self, host: &Host) -> Result<Situation, DecisionError> {
+        let Job::Playbook(program) = &self.job else {
+            return Ok(Situation::default());
+        };
+        let Parameters {
+            values,
+            credentials,
+        } = program.judge.parameters(&self.params, &host.vars)?;
+        let about = [
+            ("name", Value::from(host.name.0.as_str())),
+            ("address", Value::from(host.address.as_str())),
+            ("groups", Value::from(host.groups.clone())),
+            (
+                "vars",
+                Value::Object(host.vars.clone().into_iter().collect()),
+            ),
+        ];
+        Ok(Situation {
+            params: values,
+            host: about
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            credentials_for_pcs: if self.credentials_on_pcs {
+                credentials.clone()
+            } else {
+                BTreeSet::new()
+            },
+            credentials,
+            may_reboot: self.may_reboot,
+            directory: self.directory,
+            language: self.language,
+            ..Situation::default()
+        })
+    }
+}

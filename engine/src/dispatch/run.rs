@@ -1,0 +1,107 @@
+//! A run from its first record to its last.
+
+use std::sync::Arc;
+
+use fleetmend_model::{Event, Record};
+use fleetmend_transport::Connector;
+use tokio::sync::mpsc;
+
+use super::dispatcher::Dispatcher;
+use super::plan::RunPlan;
+use super::recorder::Recorder;
+use super::report::{RunEnd, RunReport};
+use super::tell::tell;
+use crate::control::ControlReceiver;
+use crate::credential_source::CredentialSource;
+use crate::exit_code;
+use crate::journal::{Journal, JournalError};
+use crate::machine::{self, PcState};
+use crate::prober::Prober;
+use crate::program::Job;
+
+/// Records on their way to the teller: a few for each worker, so that a burst of events does
+/// not make PCs wait for the terminal.
+const TELL_BUFFER: usize = 1024;
+
+/// What a run needs of the world.
+pub struct Ports {
+    /// Opens sessions.
+    pub connector: Arc<dyn Connector>,
+    /// Asks cheaply whether a PC listens.
+    pub prober: Arc<dyn Prober>,
+    /// Gives secrets.
+    pub credentials: Arc<dyn CredentialSource>,
+    /// Stores events.
+    pub journal: Arc<dyn Journal>,
+    /// Is told every record in order, after it was stored. A reader that takes none for five
+    /// seconds is given up; see [`RunReport::reader_lost`].
+    pub reader: Option<mpsc::Sender<Record>>,
+    /// The operator's Ctrl-C.
+    pub control: ControlReceiver,
+}
+
+/// Runs the plan to its end. Every PC gets exactly one result, whatever breaks.
+pub async fn run(plan: RunPlan, mut ports: Ports) -> RunReport {
+    let (sender, records) = mpsc::channel(TELL_BUFFER);
+    let teller = tokio::spawn(tell(records, ports.reader.take()));
+    let recorder = Recorder::new(ports.journal.clone(), sender, plan.limits.journal);
+    let mut report = match recorder.record(started(&plan)).await {
+        Ok(record) => {
+            let mut report = Dispatcher::new(plan, recorder.clone(), ports)
+                .dispatch()
+                .await;
+            report.run = Some(record.run);
+            conclude(report, &recorder).await
+        }
+        Err(_) => nothing_touched(&plan, &recorder),
+    };
+    drop(recorder);
+    report.reader_lost = teller.await.unwrap_or(true);
+    report
+}
+
+fn started(plan: &RunPlan) -> Event {
+    let (subject, digest) = match &plan.job {
+        Job::Playbook(program) => (program.name.clone(), program.digest.clone()),
+        Job::Exec(job) => (job.subject.clone(), String::new()),
+    };
+    Event::RunStarted {
+        mode: plan.mode(),
+        subject,
+        digest,
+        version: plan.version.clone(),
+        hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+    }
+}
+
+async fn conclude(mut report: RunReport, recorder: &Recorder) -> RunReport {
+    let ended = Event::RunEnded {
+        exit_code: report.exit_code,
+    };
+    if recorder.record(ended).await.is_err() {
+        report.end = RunEnd::JournalLost(failure(recorder));
+        report.exit_code = report.end.exit_code(&report.results);
+    }
+    report
+}
+
+/// The run's beginning could not be stored.
+fn nothing_touched(plan: &RunPlan, recorder: &Recorder) -> RunReport {
+    let skipped = |host: &Arc<fleetmend_model::Host>| {
+        machine::halted(&PcState::default(), "journal").into_result(host.name.clone(), 0)
+    };
+    RunReport {
+        run: None,
+        results: plan.hosts.iter().map(skipped).collect(),
+        exec: Vec::new(),
+        end: RunEnd::JournalLost(failure(recorder)),
+        exit_code: exit_code::NOTHING_TOUCHED,
+        reader_lost: false,
+    }
+}
+
+pub(super) fn failure(recorder: &Recorder) -> JournalError {
+    recorder.failure().unwrap_or_else(|| JournalError {
+        detail: "it gave no reason".to_owned(),
+    })
+}

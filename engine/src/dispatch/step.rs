@@ -1,0 +1,264 @@
+//! Running one step on one PC.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetmend_model::{HostEvent, Secret, StepEnd, StepRef};
+use fleetmend_transport::{ExecOutput, Limits, SessionError, StepRequest};
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::host_task::{GRACE, Pc, millis};
+use super::recorder::Halted;
+use super::scrub::scrub;
+use crate::machine::{self, Call};
+use crate::program::{ExecJob, Job, Program, StepPlan};
+
+/// How much of each stream of a command by hand the journal keeps.
+const KEPT_OUTPUT: usize = 64 * 1024;
+
+impl Pc {
+    /// Waits as long as the call says, stores the intent, sends, stores the end.
+    pub(super) async fn run(&mut self, call: Call) -> Result<(), Halted> {
+        let token = if call.shielded {
+            self.shared.hard.clone()
+        } else {
+            self.shared.soft.clone()
+        };
+        tokio::select! {
+            biased;
+            () = token.cancelled(), if !call.pause.is_zero() => return Ok(()),
+            () = self.shared.recorder.halt().cancelled() => return Err(Halted),
+            () = tokio::time::sleep(call.pause) => {}
+        }
+        self.clock.note(&call.step);
+        match self.shared.plan.job.clone() {
+            Job::Exec(job) => self.run_exec(&job, call.step, token).await,
+            Job::Playbook(program) => self.run_step(&program, call, token).await,
+        }
+    }
+
+    async fn run_step(
+        &mut self,
+        program: &Program,
+        call: Call,
+        token: CancellationToken,
+    ) -> Result<(), Halted> {
+        let Call { step, params, .. } = call;
+        let Some(plan) = program.step(&step) else {
+            let reason = "the playbook has no such step".to_owned();
+            return self
+                .ended(step, StepEnd::NotRun { reason }, Instant::now())
+                .await;
+        };
+        self.note(HostEvent::StepStarted {
+            step: step.clone(),
+            changes: plan.changes,
+        })
+        .await?;
+        let start = Instant::now();
+        let request = self.request(plan, params);
+        let mut end = self.send(&request, plan, &token).await;
+        let secrets: Vec<Secret> = request.secrets.into_values().collect();
+        scrub(&mut end, &secrets);
+        self.tell_gate(plan, &end);
+        self.ended(step, end, start).await
+    }
+
+    /// Builds the request. A credential stands in the JSON object as `{"user", "password"}`
+    /// under its name; the password alone is secret, under `name.password`.
+    fn request(&self, plan: &StepPlan, mut params: Map<String, Value>) -> StepRequest {
+        let mut secrets = BTreeMap::new();
+        for (name, parameter) in &plan.secrets {
+            let Some(held) = self.held.iter().find(|held| held.parameter == *parameter) else {
+                continue;
+            };
+            params.insert(name.clone(), json!({ "user": held.credential.user }));
+            secrets.insert(format!("{name}.password"), held.credential.password.clone());
+        }
+        StepRequest {
+            script: plan.script.clone(),
+            params,
+            secrets,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        request: &StepRequest,
+        plan: &StepPlan,
+        token: &CancellationToken,
+    ) -> StepEnd {
+        let Some(session) = self.session.as_mut() else {
+            return StepEnd::NotRun {
+                reason: "there is no session".to_owned(),
+            };
+        };
+        if token.is_cancelled() {
+            return StepEnd::NotRun {
+                reason: "cancelled".to_owned(),
+            };
+        }
+        let limits = Limits::within(plan.deadline, token);
+        let reply = timeout(plan.deadline + GRACE, session.run_step(request, &limits)).await;
+        let error = match reply {
+            Ok(Ok(reply)) => {
+                if request.secrets.is_empty() && !reply.diagnostics.is_empty() {
+                    let host = &self.host.name;
+                    tracing::debug!(%host, step = %plan.name, lines = ?reply.diagnostics, "said");
+                }
+                return match reply.answer {
+                    Ok(answer) => StepEnd::Answered { answer },
+                    Err(failure) => StepEnd::Failed {
+                        error_id: failure.error_id,
+                        code: failure.code,
+                        message: failure.message,
+                    },
+                };
+            }
+            Ok(Err(error)) => error,
+            Err(_) => SessionError::Deadline {
+                limit: plan.deadline,
+            },
+        };
+        self.session = None;
+        lost(&error)
+    }
+
+    async fn run_exec(
+        &mut self,
+        job: &ExecJob,
+        step: StepRef,
+        token: CancellationToken,
+    ) -> Result<(), Halted> {
+        // A command by hand may do anything.
+        self.note(HostEvent::StepStarted {
+            step: step.clone(),
+            changes: true,
+        })
+        .await?;
+        let start = Instant::now();
+        let end = self.send_exec(job, &token).await;
+        self.ended(step, end, start).await
+    }
+
+    async fn send_exec(&mut self, job: &ExecJob, token: &CancellationToken) -> StepEnd {
+        let Some(session) = self.session.as_mut() else {
+            return StepEnd::NotRun {
+                reason: "there is no session".to_owned(),
+            };
+        };
+        if token.is_cancelled() {
+            return StepEnd::NotRun {
+                reason: "cancelled".to_owned(),
+            };
+        }
+        let limits = Limits::within(job.deadline, token);
+        let output = timeout(job.deadline + GRACE, session.exec(&job.request, &limits)).await;
+        match output.unwrap_or(Err(SessionError::Deadline {
+            limit: job.deadline,
+        })) {
+            Ok(output) => {
+                let answer = exec_answer(&output);
+                self.output = Some(output);
+                StepEnd::Answered { answer }
+            }
+            Err(error) => {
+                self.session = None;
+                lost(&error)
+            }
+        }
+    }
+
+    async fn ended(&mut self, step: StepRef, end: StepEnd, start: Instant) -> Result<(), Halted> {
+        self.note(HostEvent::StepEnded {
+            step,
+            end,
+            elapsed_ms: millis(start),
+        })
+        .await
+    }
+
+    /// Closes the gate on a refusal before anything else is awaited.
+    fn tell_gate(&self, plan: &StepPlan, end: &StepEnd) {
+        let given = |parameter: &String| plan.credentials().any(|name| name == parameter);
+        for held in self.held.iter().filter(|held| given(&held.parameter)) {
+            if let Some(code) = machine::credential_refusal(end) {
+                self.shared.gate.refuse(&held.name, &self.host.name, code);
+            } else if machine::credential_proven(end) {
+                held.pass.prove();
+            }
+        }
+    }
+}
+
+fn lost(error: &SessionError) -> StepEnd {
+    let reason = error.to_string();
+    if error.may_have_run() {
+        StepEnd::Unknown { reason }
+    } else {
+        StepEnd::NotRun { reason }
+    }
+}
+
+/// Returns what the journal keeps of a command: exit code, and each stream as text if it is
+/// UTF-8, else its raw bytes in base64 (`stdout_base64`).
+fn exec_answer(output: &ExecOutput) -> Value {
+    let mut answer = Map::new();
+    answer.insert("exit_code".to_owned(), Value::from(output.exit_code));
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        let mut cut = bytes.len().min(KEPT_OUTPUT);
+        // Not amid a character: that would turn a whole text into base64.
+        while cut < bytes.len() && bytes.get(cut).is_some_and(|byte| byte & 0xC0 == 0x80) {
+            cut -= 1;
+        }
+        let kept = bytes.get(..cut).unwrap_or_default();
+        match std::str::from_utf8(kept) {
+            Ok(text) => answer.insert(name.to_owned(), Value::from(text)),
+            Err(_) => answer.insert(format!("{name}_base64"), STANDARD.encode(kept).into()),
+        };
+        if cut < bytes.len() {
+            answer.insert(format!("{name}_bytes"), Value::from(bytes.len()));
+        }
+    }
+    Value::Object(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(stdout: &[u8]) -> ExecOutput {
+        ExecOutput {
+            stdout: stdout.to_vec(),
+            stderr: Vec::new(),
+            exit_code: 5,
+        }
+    }
+
+    #[test]
+    fn keeps_text_as_text_and_other_bytes_whole() {
+        assert_eq!(
+            exec_answer(&output("成功\r\n".as_bytes())),
+            json!({"exit_code": 5, "stdout": "成功\r\n", "stderr": ""})
+        );
+        // 成功 in cp932.
+        assert_eq!(
+            exec_answer(&output(b"\x90\xac\x8c\xf7")),
+            json!({"exit_code": 5, "stdout_base64": "kKyM9w==", "stderr": ""})
+        );
+    }
+
+    #[test]
+    fn cuts_long_output_between_characters() {
+        let text = "あ".repeat(KEPT_OUTPUT);
+        let answer = exec_answer(&output(text.as_bytes()));
+        assert_eq!(
+            answer["stdout"].as_str().unwrap().len(),
+            KEPT_OUTPUT / 3 * 3
+        );
+        assert_eq!(answer["stdout_bytes"], 3 * KEPT_OUTPUT);
+    }
+}

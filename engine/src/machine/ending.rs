@@ -1,0 +1,348 @@
+//! How a PC ends, and the words for it.
+
+use fleetmend_model::{Cause, Outcome, StepEnd, StepRef};
+use fleetmend_playbooks::DecisionError;
+
+use super::Ending;
+use super::state::{Link, PcState};
+use crate::connect_failure;
+
+/// The guard under which PCs end after a credential was refused.
+pub(super) const CREDENTIAL_REFUSED: &str = "credential-refused";
+
+/// Reason and advice.
+#[derive(Default)]
+pub(super) struct Story {
+    pub(super) reason: String,
+    pub(super) next: String,
+}
+
+impl Story {
+    fn new(reason: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            next: next.into(),
+        }
+    }
+}
+
+fn end(state: &PcState, outcome: Outcome, story: Story) -> Ending {
+    Ending {
+        outcome,
+        cause: state.found.clone(),
+        reason: story.reason,
+        next: story.next,
+    }
+}
+
+/// Returns the ending of a PC whose work stops at a safe place: `why` is `interrupted` or
+/// `journal`.
+///
+/// A step in doubt, or a change that verify never proved, is `unknown`; a PC on which a rung was
+/// tried to its end keeps its cause; any other PC was left as it was and is `skipped`.
+pub fn halted(state: &PcState, why: &str) -> Ending {
+    if let Some(step) = open_step(state) {
+        return unknown(state, &step, why);
+    }
+    match &state.cause.clone().or_else(|| state.found.clone()) {
+        Some(cause) if state.changed => end(
+            state,
+            Outcome::NotRepaired {
+                cause: cause.clone(),
+            },
+            Story::new(
+                format!("stopped ({why}) after a rung did not help"),
+                "run the playbook on it again",
+            ),
+        ),
+        _ => end(
+            state,
+            Outcome::Skipped {
+                why: why.to_owned(),
+            },
+            Story::new(
+                format!("stopped ({why}); nothing was changed"),
+                "run the playbook on it",
+            ),
+        ),
+    }
+}
+
+/// Returns the ending of a PC that was cut off: like [`halted`], but any step that was under way
+/// is `unknown`.
+pub fn cut_off(state: &PcState, why: &str) -> Ending {
+    match &state.link {
+        Link::Lost {
+            step, sent: true, ..
+        } => unknown(state, step, why),
+        _ => halted(state, why),
+    }
+}
+
+/// The step of a repair that may have run without anyone knowing the end, or whose effect was
+/// never looked at.
+fn open_step(state: &PcState) -> Option<StepRef> {
+    if let Some((step, true)) = &state.running {
+        return Some(step.clone());
+    }
+    if let Some(step) = &state.doubt {
+        return Some(step.clone());
+    }
+    let rung = state
+        .rung
+        .as_ref()
+        .filter(|rung| rung.changed || rung.proving)?;
+    rung.last_end.as_ref().map(|(step, _)| step.clone())
+}
+
+fn unknown(state: &PcState, step: &StepRef, why: &str) -> Ending {
+    end(
+        state,
+        Outcome::Unknown {
+            step: step.to_string(),
+        },
+        Story::new(
+            format!("stopped ({why}) with the end of {step} not known"),
+            "run check on it to see how it is",
+        ),
+    )
+}
+
+pub(super) fn not_connected(state: &PcState, why: &str, reason: &str) -> Ending {
+    if let Some(step) = &state.doubt {
+        return end(
+            state,
+            Outcome::Unknown {
+                step: step.to_string(),
+            },
+            Story::new(
+                format!(
+                    "the answer to {step} was lost, and the PC could not be reached again: {reason}"
+                ),
+                "run check on it once it answers again",
+            ),
+        );
+    }
+    if let Some(cause) = state.found.as_ref().filter(|_| state.changed) {
+        return end(
+            state,
+            Outcome::NotRepaired {
+                cause: cause.clone(),
+            },
+            Story::new(
+                format!(
+                    "the connection was lost after a rung, and could not be made again: {reason}"
+                ),
+                "run check on it once it answers again",
+            ),
+        );
+    }
+    let outcome = connect_failure::outcome(why);
+    let next = connect_failure::advice(why);
+    end(state, outcome, Story::new(reason, next))
+}
+
+pub(super) fn lost(state: &PcState, step: &StepRef, sent: bool, reason: &str) -> Ending {
+    let open = state.doubt.as_ref().or(sent.then_some(step));
+    if let Some(step) = open {
+        return end(
+            state,
+            Outcome::Unknown {
+                step: step.to_string(),
+            },
+            Story::new(
+                format!("the answer to {step} was lost: {reason}"),
+                "run check on it to see how it is",
+            ),
+        );
+    }
+    not_connected(state, "connection-lost", reason)
+}
+
+pub(super) fn exec(step_end: &StepEnd) -> Ending {
+    let (outcome, reason, next) = match step_end {
+        StepEnd::Answered { answer } => {
+            match answer.get("exit_code").and_then(serde_json::Value::as_i64) {
+                Some(0) => (Outcome::Healthy, String::new(), ""),
+                code => (
+                    Outcome::NotRepaired {
+                        cause: Cause {
+                            code,
+                            ..Cause::new("exit-code")
+                        },
+                    },
+                    code.map_or_else(
+                        || "the command ended without an exit code".to_owned(),
+                        |code| format!("the command ended with exit code {code}"),
+                    ),
+                    "read what it printed",
+                ),
+            }
+        }
+        StepEnd::Failed {
+            error_id,
+            code,
+            message,
+        } => (
+            Outcome::NotRepaired {
+                cause: Cause {
+                    code: *code,
+                    ..Cause::new("command-failed")
+                },
+            },
+            describe_failure(error_id, *code, message),
+            "read what it printed",
+        ),
+        StepEnd::NotRun { reason } => (
+            connect_failure::outcome("connection-lost"),
+            format!("the command was not run: {reason}"),
+            "run it again on this PC",
+        ),
+        StepEnd::Unknown { reason } => (
+            Outcome::Unknown {
+                step: crate::ExecJob::step().to_string(),
+            },
+            format!("whether the command ran to its end is not known: {reason}"),
+            "look at the PC before you run it again",
+        ),
+    };
+    Ending {
+        outcome,
+        cause: None,
+        reason,
+        next: next.to_owned(),
+    }
+}
+
+pub(super) fn healthy() -> Ending {
+    Ending {
+        outcome: Outcome::Healthy,
+        cause: Some(Cause::new("healthy")),
+        reason: String::new(),
+        next: String::new(),
+    }
+}
+
+pub(super) fn repaired(state: &PcState, rung: &str) -> Ending {
+    end(
+        state,
+        Outcome::Repaired {
+            rung: rung.to_owned(),
+        },
+        Story::default(),
+    )
+}
+
+pub(super) fn would_repair(state: &PcState, rung: String) -> Ending {
+    let story = Story::new(
+        format!("the rung {rung} fits"),
+        "run the playbook without --check to repair it",
+    );
+    end(state, Outcome::WouldRepair { rung }, story)
+}
+
+pub(super) fn reboot_pending(state: &PcState, rung: &str) -> Ending {
+    let story = Story::new(
+        format!("the rung {rung} needs a reboot to finish"),
+        "reboot the PC, then run check on it",
+    );
+    end(state, Outcome::RebootPending, story)
+}
+
+/// Diagnose finds nothing any more, but verify does not hold.
+pub(super) fn unproven(state: &PcState) -> Ending {
+    let cause = state.found.clone().unwrap_or_else(|| Cause::new("unknown"));
+    end(
+        state,
+        Outcome::NotRepaired { cause },
+        Story::new(
+            "diagnose finds nothing wrong any more, but verify did not prove the repair",
+            "run check on it in a few minutes",
+        ),
+    )
+}
+
+pub(super) fn decided(state: &PcState, cause: Cause, outcome: Outcome, mut story: Story) -> Ending {
+    if !state.tried.is_empty() {
+        let tried: Vec<&str> = state.tried.iter().map(String::as_str).collect();
+        let tried = tried.join(", ");
+        let gap = if story.reason.is_empty() { "" } else { "; " };
+        story.reason = format!("{}{gap}tried: {tried}", story.reason);
+    }
+    Ending {
+        outcome,
+        cause: Some(cause),
+        reason: story.reason,
+        next: story.next,
+    }
+}
+
+pub(super) fn credential_refused(state: &PcState, code: Option<i64>) -> Ending {
+    let reason = match code {
+        Some(code) => format!("the domain refused the credential here with code {code}"),
+        None => "the domain refused the credential on another PC; it was not used here".to_owned(),
+    };
+    end(
+        state,
+        Outcome::Blocked {
+            guard: CREDENTIAL_REFUSED.to_owned(),
+        },
+        Story::new(
+            reason,
+            "check the account's password and whether it is locked, before you run again",
+        ),
+    )
+}
+
+pub(super) fn diagnose_failed(
+    state: &PcState,
+    error_id: &str,
+    code: Option<i64>,
+    message: &str,
+) -> Ending {
+    end(
+        state,
+        Outcome::NeedsHands {
+            why: "diagnose-failed".to_owned(),
+        },
+        Story::new(
+            format!(
+                "the diagnose script failed: {}",
+                describe_failure(error_id, code, message)
+            ),
+            "look at the PC by hand: it is not known what is wrong with it",
+        ),
+    )
+}
+
+pub(super) fn odd_answer(state: &PcState, step: &StepRef, error: Option<&DecisionError>) -> Ending {
+    let detail = error.map_or_else(|| "it is no object".to_owned(), ToString::to_string);
+    end(
+        state,
+        Outcome::NeedsHands {
+            why: "odd-answer".to_owned(),
+        },
+        Story::new(
+            format!("{step} answered what its schema does not allow: {detail}"),
+            "report this with the journal: script and schema disagree",
+        ),
+    )
+}
+
+/// Returns the ending of a PC whose facts or parameters disagree with the playbook.
+pub fn playbook_error(state: &PcState, error: &DecisionError) -> Ending {
+    end(
+        state,
+        Outcome::NeedsHands {
+            why: "playbook-error".to_owned(),
+        },
+        Story::new(error.to_string(), "mend the playbook, then run it again"),
+    )
+}
+
+fn describe_failure(error_id: &str, code: Option<i64>, message: &str) -> String {
+    match code {
+        Some(code) => format!("{error_id}, code {code}: {message}"),
+        None => format!("{error_id}: {message}"),
+    }
+}

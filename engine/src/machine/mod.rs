@@ -1,0 +1,20 @@
+//! The state machine of one PC: pure, without clock or IO.
+//!
+//! [`PcState::apply`] folds events into a state; [`next`] turns a state into the next
+//! [`Action`]. Whoever drives the machine stores an event, applies it and acts; whoever replays
+//! a journal applies the same events and comes to the same state.
+
+mod action;
+mod context;
+mod ending;
+mod next;
+mod refusal;
+mod rung;
+mod state;
+
+pub use action::{Action, Call, Ending};
+pub use context::{Context, Stop};
+pub use ending::{cut_off, halted, playbook_error};
+pub use next::{MAX_CONNECTS, next};
+pub use refusal::{credential_proven, credential_refusal};
+pub use state::{Diagnosis, Link, PcState, RungState};

@@ -1,0 +1,170 @@
+//! What the engine runs on every PC: a playbook made ready, or one command by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::{Facts, Phase, StepRef};
+use fleetmend_playbooks::{Decision, DecisionError, Situation, VerifyVerdict};
+use fleetmend_transport::{ExecRequest, Script};
+use serde_json::{Map, Value};
+
+/// The work of a run, shared by all its PCs.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Diagnose, repair, verify; or diagnose only.
+    Playbook(Arc<Program>),
+    /// One command by hand.
+    Exec(Arc<ExecJob>),
+}
+
+/// One command by hand.
+#[derive(Clone, Debug)]
+pub struct ExecJob {
+    /// What to run.
+    pub request: ExecRequest,
+    /// How the journal names it.
+    pub subject: String,
+    /// How long it may take on one PC.
+    pub deadline: Duration,
+}
+
+impl ExecJob {
+    /// Returns how events name the one step of an exec run.
+    pub fn step() -> StepRef {
+        StepRef {
+            phase: Phase::Exec,
+            rung: None,
+            step: "command".to_owned(),
+        }
+    }
+}
+
+/// A playbook made ready: its steps as requests share them, and its judge.
+#[derive(Clone)]
+pub struct Program {
+    /// The playbook's name.
+    pub name: String,
+    /// SHA-256 over the playbook and its scripts, in hex.
+    pub digest: String,
+    /// How facts are gathered.
+    pub diagnose: StepPlan,
+    /// The ladder's rungs by id; the judge knows their order.
+    pub rungs: BTreeMap<String, RungPlan>,
+    /// How a repair is proven.
+    pub verify: VerifyPlan,
+    /// Who decides.
+    pub judge: Arc<dyn Judge>,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One rung as the engine runs it.
+#[derive(Clone, Debug)]
+pub struct RungPlan {
+    /// Its steps, in order.
+    pub steps: Vec<StepPlan>,
+}
+
+impl RungPlan {
+    /// Returns the credential parameters that any of its steps is given.
+    pub fn credentials(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().flat_map(StepPlan::credentials)
+    }
+}
+
+/// One step as the engine runs it.
+#[derive(Clone, Debug)]
+pub struct StepPlan {
+    /// Its name in the playbook.
+    pub name: String,
+    /// What runs; one copy for all PCs.
+    pub script: Arc<Script>,
+    /// JSON name → credential parameter.
+    pub secrets: Vec<(String, String)>,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// Whether it may change the PC.
+    pub changes: bool,
+}
+
+impl StepPlan {
+    /// Returns the credential parameters that it is given.
+    pub fn credentials(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(|(_, parameter)| parameter.as_str())
+    }
+}
+
+/// How a repair is proven.
+#[derive(Clone, Debug)]
+pub struct VerifyPlan {
+    /// The step that gathers the evidence.
+    pub step: StepPlan,
+    /// How often it is asked at most; at least once.
+    pub attempts: u32,
+    /// How long to wait between.
+    pub pause: Duration,
+}
+
+/// The values of a playbook's parameters for one PC.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parameters {
+    /// Every parameter, secrets left out; a credential stands as its name.
+    pub values: Map<String, Value>,
+    /// The credential parameters that are set.
+    pub credentials: BTreeSet<String>,
+}
+
+/// The questions that the engine asks a playbook. Pure: no clock, no socket.
+pub trait Judge: Send + Sync {
+    /// Gives every parameter its value: the operator's, else the PC's variable, else the default.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when one is not known or of another type.
+    fn parameters(
+        &self,
+        set: &Map<String, Value>,
+        vars: &BTreeMap<String, Value>,
+    ) -> Result<Parameters, DecisionError>;
+
+    /// Decides what to do next with a PC.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when facts and playbook disagree.
+    fn decide(&self, facts: &Facts, situation: &Situation) -> Result<Decision, DecisionError>;
+
+    /// Returns the parameters of a step, secrets left out, after holding them against the schema
+    /// of its script.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when an expression names what is not there, or the schema forbids it.
+    fn params(
+        &self,
+        step: &StepRef,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<Map<String, Value>, DecisionError>;
+
+    /// Holds an answer against the schema of the step's script.
+    ///
+    /// # Errors
+    /// [`DecisionError`] with the place in the answer that does not fit.
+    fn accept(&self, step: &StepRef, answer: &Value) -> Result<(), DecisionError>;
+
+    /// Judges the evidence that verify answered.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when evidence and playbook disagree.
+    fn verdict(
+        &self,
+        evidence: &Value,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<VerifyVerdict, DecisionError>;
+}
