@@ -79,6 +79,21 @@ impl PartialEq for Map {
 }
 
 impl Map {
+    /// Returns the mapping of one key to nothing, as a lone text is sometimes read.
+    pub fn of(key: &str, at: Position) -> Self {
+        let mut map = Self::default();
+        let key = Key {
+            at,
+            text: key.to_owned(),
+            is_text: true,
+        };
+        map.set(Entry {
+            key,
+            value: Node::new(at, Value::Null),
+        });
+        map
+    }
+
     /// Returns the value under a key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)

@@ -191,7 +191,16 @@ fn other_faults_have_a_place_too() {
         "a: 1\n b: 2\n",
         "2:3: not valid YAML: mapping values are not allowed in this context",
     );
-    fails("a: [1, 2\nb: 3\n", "2:2: not valid YAML: TODO");
-    fails("a: 'open\n", "x");
-    fails("a: *nowhere\n", "x");
+    fails(
+        "a: [1, 2\nb: 3\n",
+        "2:2: not valid YAML: illegal placement of ':' indicator",
+    );
+    fails(
+        "a: 'open\n",
+        "1:4: not valid YAML: while scanning a quoted scalar, found unexpected end of stream",
+    );
+    fails(
+        "a: *nowhere\n",
+        "1:4: not valid YAML: while parsing node, found unknown anchor",
+    );
 }

@@ -1,0 +1,66 @@
+//! Checks over all hosts together.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fleetmend_model::{Host, TransportChoice, WinrmScheme};
+
+use crate::Place;
+use crate::error::{InventoryError, Problem};
+use crate::graph::Graph;
+use crate::settings::ADDRESS_NAMES;
+use crate::vars::Vars;
+
+/// Finds hosts that are the same PC: one address and one port under two names. Of a group that
+/// gives all its hosts one address, only the first pair is told.
+pub(crate) fn shared_addresses(
+    hosts: &[Host],
+    graph: &Graph,
+    variables: &[Vars],
+) -> Vec<InventoryError> {
+    let mut seen: HashMap<(String, Option<u16>), &Host> = HashMap::new();
+    let mut places: BTreeSet<Place> = BTreeSet::new();
+    let mut errors = Vec::new();
+    for host in hosts {
+        let key = (host.address.to_lowercase(), port(host));
+        let Some(first) = seen.get(&key) else {
+            seen.insert(key, host);
+            continue;
+        };
+        let Some(place) = place(host, graph, variables) else {
+            continue;
+        };
+        if places.insert(place.clone()) {
+            let address = match host.port {
+                Some(port) => format!("{}:{port}", host.address),
+                None => host.address.clone(),
+            };
+            let (first, second) = (first.name.0.clone(), host.name.0.clone());
+            let problem = Problem::SharedAddress {
+                first,
+                second,
+                address,
+            };
+            errors.push(InventoryError::new(place, problem));
+        }
+    }
+    errors
+}
+
+/// The port that will be used, as far as it is settled before probing.
+fn port(host: &Host) -> Option<u16> {
+    host.port.or(match (host.transport, host.winrm.scheme) {
+        (TransportChoice::Ssh, _) => Some(22),
+        (_, Some(WinrmScheme::Http)) => Some(5985),
+        (_, Some(WinrmScheme::Https)) => Some(5986),
+        _ => None,
+    })
+}
+
+/// Where the address stands, else where the host does.
+fn place(host: &Host, graph: &Graph, variables: &[Vars]) -> Option<Place> {
+    let id = graph.host_id(&host.name.0)?;
+    let vars = variables.get(id.0)?;
+    let var = ADDRESS_NAMES.iter().find_map(|name| vars.get(*name));
+    var.map(|var| var.place())
+        .or_else(|| graph.host(id).map(|host| host.place.clone()))
+}

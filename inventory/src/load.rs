@@ -1,0 +1,71 @@
+//! Files to an inventory: read, join, understand, check.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{InventoryError, InventoryErrors};
+use crate::graph::Graph;
+use crate::inventory::Inventory;
+use crate::vars_files::{self, VarsFiles};
+use crate::{Options, Place, csv_source, file, resolve, yaml_source};
+
+/// Reads inventories and joins them into one, later ones adding to earlier ones as with
+/// Ansible's several `-i`.
+///
+/// # Errors
+/// Everything found wrong in all of them; nothing is returned half read.
+pub fn load(sources: &[PathBuf], options: &Options) -> Result<Inventory, InventoryErrors> {
+    let mut graph = Graph::new();
+    for source in sources {
+        if let Err(error) = read_source(source, options, &mut graph) {
+            graph.errors.push(error);
+        }
+    }
+    if sources.is_empty() {
+        let place = Place {
+            file: "-i".into(),
+            at: None,
+        };
+        graph.error(place, crate::error::Problem::Empty);
+    }
+    graph.reconcile();
+    let mut folders: Vec<&Path> = Vec::new();
+    for source in sources {
+        let folder = source.parent().unwrap_or(Path::new(""));
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    let files: Vec<VarsFiles> = folders
+        .into_iter()
+        .map(|folder| vars_files::read(folder, options, &mut graph))
+        .collect();
+    resolve::resolve(graph, &files, options)
+}
+
+/// Reads one inventory from a text instead of a file, for tests and for generated ones.
+///
+/// # Errors
+/// Everything found wrong in it.
+pub fn load_text(name: &str, yaml: &str, options: &Options) -> Result<Inventory, InventoryErrors> {
+    let mut graph = Graph::new();
+    let place = Place {
+        file: name.into(),
+        at: None,
+    };
+    yaml_source::read(yaml, &place, options, &mut graph);
+    graph.reconcile();
+    resolve::resolve(graph, &[], options)
+}
+
+fn read_source(path: &Path, options: &Options, graph: &mut Graph) -> Result<(), InventoryError> {
+    let place = Place::of_path(path);
+    let bytes = file::read(path, options.max_bytes)?;
+    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    match ending.as_ref().and_then(|ending| ending.to_str()) {
+        Some("csv" | "tsv" | "txt") => {
+            csv_source::read(&file::decode_csv(&bytes, &place)?, &place, options, graph);
+        }
+        _ => yaml_source::read(&file::decode_yaml(&bytes, &place)?, &place, options, graph),
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! All settings of one host.
+
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use fleetmend_model::{CredentialRef, Host, Platform, TransportChoice};
+
+use super::reader::Reader;
+use super::{ignored, password, ssh, winrm};
+use crate::error::{InventoryError, Problem};
+use crate::graph::RawHost;
+use crate::vars::Vars;
+use crate::{Options, Warning};
+
+/// The names of the address, the strongest first; those of a plugin count for its connection.
+pub(crate) const ADDRESS_NAMES: [&str; 5] = [
+    "ansible_winrm_host",
+    "ansible_psrp_host",
+    "ansible_ssh_host",
+    "ansible_host",
+    "address",
+];
+
+/// What a host's variables came to.
+pub(crate) struct Understood {
+    /// The settings; name, groups and variables are the caller's.
+    pub(crate) host: Host,
+    /// Whether a run can reach it over WinRM or SSH.
+    pub(crate) reachable: bool,
+    /// The variables that are settings.
+    pub(crate) used: BTreeSet<Arc<str>>,
+    /// The variables that hold secrets in the clear.
+    pub(crate) secret: BTreeSet<Arc<str>>,
+    pub(crate) errors: Vec<InventoryError>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// How Ansible or we would connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Auto,
+    Winrm,
+    Psrp,
+    Ssh,
+    Elsewhere,
+}
+
+/// Reads every setting of a host.
+pub(crate) fn understand(raw: &RawHost, vars: &Vars, options: &Options) -> Understood {
+    let mut reader = Reader::new(&raw.name, vars);
+    let (connection, ansible) = connection(&mut reader);
+    let mut host = Host::new(&raw.name);
+    if let Some(address) = address(&mut reader, connection, raw) {
+        host.address = address;
+    }
+    host.port = reader
+        .port(&names(connection, "port"))
+        .map(|port| port.value);
+    host.user = reader
+        .text(&names(connection, "user"))
+        .map(|user| user.value);
+    host.credential = reader
+        .text(&["credential"])
+        .map(|credential| CredentialRef(credential.value));
+    host.password = password::read(&mut reader, options);
+    host.transport = transport(connection, host.port);
+    let windows_remoting = ansible && matches!(connection, Connection::Winrm | Connection::Psrp);
+    host.winrm = winrm::read(&mut reader, host.port, windows_remoting);
+    host.ssh = ssh::read(&mut reader);
+    host.platform = platform(&mut reader);
+    leftovers(&mut reader);
+    let reachable = connection != Connection::Elsewhere;
+    let Reader {
+        used,
+        secret,
+        errors,
+        warnings,
+        ..
+    } = reader;
+    Understood {
+        host,
+        reachable,
+        used,
+        secret,
+        errors,
+        warnings,
+    }
+}
+
+/// Reads how to connect, and whether Ansible's name said so.
+fn connection(reader: &mut Reader<'_>) -> (Connection, bool) {
+    let Some(setting) = reader.text(&["ansible_connection", "transport"]) else {
+        return (Connection::Auto, false);
+    };
+    if setting.name == "transport" {
+        let words = [
+            ("auto", Connection::Auto),
+            ("winrm", Connection::Winrm),
+            ("ssh", Connection::Ssh),
+        ];
+        let chosen = reader.word_of(setting, &words);
+        return (
+            chosen.map_or(Connection::Auto, |chosen| chosen.value),
+            false,
+        );
+    }
+    let short = setting
+        .value
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    let connection = match short.as_str() {
+        "winrm" => Connection::Winrm,
+        "psrp" => Connection::Psrp,
+        "ssh" | "paramiko" | "paramiko_ssh" | "smart" => Connection::Ssh,
+        _ => {
+            let text = format!(
+                "hosts with `ansible_connection: {}` are left out of runs: only WinRM and SSH are spoken",
+                setting.value
+            );
+            reader.warn(&setting.place, text);
+            Connection::Elsewhere
+        }
+    };
+    (connection, true)
+}
+
+/// Returns the names of a setting that count for a connection, the strongest first.
+fn names(connection: Connection, what: &str) -> Vec<&'static str> {
+    let all: [&'static str; 5] = match what {
+        "port" => [
+            "ansible_winrm_port",
+            "ansible_psrp_port",
+            "ansible_ssh_port",
+            "ansible_port",
+            "port",
+        ],
+        "user" => [
+            "ansible_winrm_user",
+            "ansible_psrp_user",
+            "ansible_ssh_user",
+            "ansible_user",
+            "user",
+        ],
+        _ => ADDRESS_NAMES,
+    };
+    let skipped = |name: &str| match connection {
+        Connection::Winrm => name.contains("_psrp_") || name.contains("_ssh_"),
+        Connection::Psrp => name.contains("_winrm_") || name.contains("_ssh_"),
+        Connection::Ssh => name.contains("_winrm_") || name.contains("_psrp_"),
+        Connection::Auto | Connection::Elsewhere => false,
+    };
+    all.into_iter().filter(|name| !skipped(name)).collect()
+}
+
+/// Reads the address; without one the host's name is it.
+fn address(reader: &mut Reader<'_>, connection: Connection, raw: &RawHost) -> Option<String> {
+    let (text, place, what) = match reader.text(&names(connection, "address")) {
+        Some(setting) => (setting.value, setting.place, "an address"),
+        None => (
+            raw.name.clone(),
+            raw.place.clone(),
+            "an address, and no other is given",
+        ),
+    };
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(&text);
+    match bad_address(bare) {
+        None => Some(bare.to_owned()),
+        Some(why) => {
+            if connection != Connection::Elsewhere {
+                let problem = Problem::BadName { what, text, why };
+                reader.errors.push(InventoryError::new(place, problem));
+            }
+            None
+        }
+    }
+}
+
+fn bad_address(text: &str) -> Option<&'static str> {
+    let without_zone = text.split('%').next().unwrap_or(text);
+    if without_zone.parse::<Ipv6Addr>().is_ok() {
+        return None;
+    }
+    if text.contains("://") {
+        return Some("it is a URL; give the name, and `port` and the scheme apart");
+    }
+    let odd =
+        |c: char| c.is_whitespace() || c.is_control() || "/\\@#?%&*\"'<>|,;()[]{}".contains(c);
+    if text.contains(odd) {
+        return Some("it holds a character that no host name has");
+    }
+    text.contains(':')
+        .then_some("it holds a colon; give the port as `port`")
+}
+
+/// The port settles what would otherwise be probed, where it is one of the three known.
+fn transport(connection: Connection, port: Option<u16>) -> TransportChoice {
+    match (connection, port) {
+        (Connection::Winrm | Connection::Psrp, _) | (Connection::Auto, Some(5985 | 5986)) => {
+            TransportChoice::Winrm
+        }
+        (Connection::Ssh, _) | (Connection::Auto, Some(22)) => TransportChoice::Ssh,
+        (Connection::Auto | Connection::Elsewhere, _) => TransportChoice::Auto,
+    }
+}
+
+/// Reads the platform. A shell or an interpreter that only one of them has settles it too, as
+/// inventories for Ansible say no more.
+fn platform(reader: &mut Reader<'_>) -> Platform {
+    let words = [
+        ("windows", Platform::Windows),
+        ("posix", Platform::Posix),
+        ("linux", Platform::Posix),
+    ];
+    if let Some(platform) = reader.word(&["platform"], &words) {
+        return platform.value;
+    }
+    if let Some((_, var)) = reader.pick(&["ansible_shell_type"]) {
+        return match var.node.as_str() {
+            Some("powershell" | "cmd") => Platform::Windows,
+            Some(_) => Platform::Posix,
+            None => Platform::Windows,
+        };
+    }
+    let python = reader
+        .vars
+        .get("ansible_python_interpreter")
+        .and_then(|var| var.node.as_str());
+    if python.is_some_and(|path| path.starts_with('/')) {
+        Platform::Posix
+    } else {
+        Platform::Windows
+    }
+}
+
+/// Names what was set for Ansible and was not used. The names of other connections are passed
+/// over in silence, as Ansible does.
+fn leftovers(reader: &mut Reader<'_>) {
+    for what in ["port", "user", "address"] {
+        for name in names(Connection::Auto, what) {
+            if let Some((name, _)) = reader.vars.get_key_value(name) {
+                reader.used.insert(Arc::clone(name));
+            }
+        }
+    }
+    for (name, var) in reader.vars {
+        if !reader.used.contains(name)
+            && let Some(text) = ignored::warning(name)
+        {
+            reader.warnings.push(Warning {
+                place: var.key_at.clone(),
+                text,
+            });
+        }
+    }
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Holds `fleetmend inventory list --json` against `ansible-inventory --list`.
+
+    ansible_inventory.py FLEETMEND ANSIBLE_INVENTORY [FILE…]
+
+For every example inventory in YAML (or each FILE), hosts, groups and variables must be equal.
+Prints each difference; the last line is `N passed, N failed`; exits with 1 if any failed.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+TIMEOUT_SECONDS = 120
+
+
+def listing(command, folder):
+    """Returns the JSON that a command prints. Ansible also reads group_vars/ in the current
+    folder, so both run in an empty one."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(pathlib.Path(folder) / "ansible.cfg"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+        "HOME": folder,
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+    }
+    (pathlib.Path(folder) / "ansible.cfg").touch()
+    done = subprocess.run(
+        command, capture_output=True, cwd=folder, env=environment, timeout=TIMEOUT_SECONDS
+    )
+    if done.returncode != 0:
+        message = done.stderr.decode("utf-8", "replace").strip()
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {message}")
+    return json.loads(done.stdout.decode("utf-8"))
+
+
+def differences(ours, theirs, path=""):
+    """Yields one line for each difference between two JSON values; true is not 1."""
+    if type(ours) is not type(theirs):
+        yield f"{path or '/'}: fleetmend {ours!r}, ansible {theirs!r}"
+    elif isinstance(ours, dict):
+        for key in sorted(set(ours) | set(theirs)):
+            below = f"{path}/{key}"
+            if key not in ours:
+                yield f"{below}: only in ansible: {theirs[key]!r}"
+            elif key not in theirs:
+                yield f"{below}: only in fleetmend: {ours[key]!r}"
+            else:
+                yield from differences(ours[key], theirs[key], below)
+    elif ours != theirs:
+        yield f"{path or '/'}: fleetmend {ours!r}, ansible {theirs!r}"
+
+
+def is_inventory(path):
+    """Files of variables stand beside inventories and are none."""
+    return not {"group_vars", "host_vars"} & set(path.parts)
+
+
+def compare(fleetmend, ansible, inventory):
+    with tempfile.TemporaryDirectory() as folder:
+        ours = listing([fleetmend, "inventory", "list", "--json", "-i", str(inventory)], folder)
+        theirs = listing([ansible, "--list", "-i", str(inventory)], folder)
+    # The profile says how Ansible wrote encrypted values down; it is no part of the inventory.
+    for side in (ours, theirs):
+        side.get("_meta", {}).pop("profile", None)
+    hosts = len(theirs["_meta"]["hostvars"])
+    groups = len(theirs) - 1
+    return list(differences(ours, theirs)), f"{hosts} hosts with variables, {groups} groups"
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    fleetmend, ansible = (str(pathlib.Path(path).absolute()) for path in sys.argv[1:3])
+    examples = pathlib.Path(__file__).resolve().parents[2] / "inventory" / "examples"
+    files = [pathlib.Path(path).resolve() for path in sys.argv[3:]]
+    if not files:
+        found = [*examples.rglob("*.yaml"), *examples.rglob("*.yml")]
+        files = sorted(path for path in found if is_inventory(path.relative_to(examples)))
+    if not files:
+        sys.exit("no inventory to compare")
+    passed = failed = 0
+    for file in files:
+        try:
+            lines, size = compare(fleetmend, ansible, file)
+        except (RuntimeError, ValueError, OSError, subprocess.TimeoutExpired) as error:
+            lines, size = [str(error)], "not compared"
+        if lines:
+            failed += 1
+        else:
+            passed += 1
+        print(f"{'FAIL' if lines else 'ok  '} {file.name}: {size}")
+        for line in lines:
+            print(f"     {line}")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
