@@ -1,0 +1,54 @@
+//! The short name by which queries find an event.
+
+use fleetmend_model::{Event, HostEvent};
+
+/// Returns the event's name, the same as its tag in JSON.
+pub(crate) fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::RunStarted { .. } => "run-started",
+        Event::Interrupted { .. } => "interrupted",
+        Event::RunEnded { .. } => "run-ended",
+        Event::Host { what, .. } => match what {
+            HostEvent::Connecting => "connecting",
+            HostEvent::Connected { .. } => "connected",
+            HostEvent::ConnectFailed { .. } => "connect-failed",
+            HostEvent::StepStarted { .. } => "step-started",
+            HostEvent::StepEnded { .. } => "step-ended",
+            HostEvent::Diagnosed { .. } => "diagnosed",
+            HostEvent::RungStarted { .. } => "rung-started",
+            HostEvent::RungEnded { .. } => "rung-ended",
+            HostEvent::Finished { .. } => "finished",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_model::{Cause, HostName};
+
+    use super::*;
+
+    #[test]
+    fn is_the_tag_in_json() {
+        let host = |what| Event::Host {
+            host: HostName("pc-1".into()),
+            what,
+        };
+        for event in [
+            Event::Interrupted { cut: true },
+            Event::RunEnded { exit_code: 0 },
+            host(HostEvent::Connecting),
+            host(HostEvent::Diagnosed {
+                cause: Cause::new("x"),
+            }),
+            host(HostEvent::RungEnded {
+                rung: "r".into(),
+                verified: true,
+            }),
+        ] {
+            let json = serde_json::to_value(&event).unwrap();
+            let tag = json.pointer("/what/what").unwrap_or(&json["event"]);
+            assert_eq!(tag, kind(&event));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Reading runs back.
+
+use std::path::{Path, PathBuf};
+
+use fleetmend_model::{HostName, Record, RunId, RunMode};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::StorageError;
+use crate::schema;
+
+/// A run, in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// Its id.
+    pub run: RunId,
+    /// When its first event was stored.
+    pub started_at: Timestamp,
+    /// Repair, check or exec; `None` if the run never began.
+    pub mode: Option<RunMode>,
+    /// The playbook's name, or the command.
+    pub subject: String,
+    /// How many PCs it has.
+    pub hosts: u64,
+    /// When it ended; `None`: it runs, or its process was killed.
+    pub ended_at: Option<Timestamp>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+}
+
+/// Reads a journal, also while another process writes it.
+#[derive(Debug)]
+pub struct JournalReader {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl JournalReader {
+    /// Opens a journal for reading only. All methods block; call them off the async threads.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub fn open(path: &Path) -> Result<Self, StorageError> {
+        Ok(Self {
+            path: path.to_owned(),
+            connection: schema::open_read(path)?,
+        })
+    }
+
+    /// Returns every run, the newest first.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub fn runs(&self) -> Result<Vec<RunSummary>, StorageError> {
+        self.summaries(
+            "SELECT run, started_at, mode, subject, hosts, ended_at, exit_code \
+                        FROM runs ORDER BY id DESC",
+        )
+    }
+
+    /// Returns the run that began last, if there is any.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub fn latest_run(&self) -> Result<Option<RunSummary>, StorageError> {
+        let runs = self.summaries(
+            "SELECT run, started_at, mode, subject, hosts, ended_at, exit_code \
+             FROM runs ORDER BY id DESC LIMIT 1",
+        )?;
+        Ok(runs.into_iter().next())
+    }
+
+    /// Returns all records of a run, in order.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchRun`], and see there.
+    pub fn records(&self, run: RunId) -> Result<Vec<Record>, StorageError> {
+        let mut records = Vec::new();
+        self.for_each(run, |record| records.push(record))?;
+        Ok(records)
+    }
+
+    /// Gives every record of a run, in order, without holding them all.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchRun`], and see there.
+    pub fn for_each(&self, run: RunId, mut take: impl FnMut(Record)) -> Result<(), StorageError> {
+        let run_id = self.run_id(run)?;
+        let query = "SELECT seq, at, body FROM events WHERE run_id = ?1 ORDER BY seq";
+        let mut statement = self.connection.prepare(query).map_err(|e| self.wrap(e))?;
+        let mut rows = statement.query(params![run_id]).map_err(|e| self.wrap(e))?;
+        while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
+            take(self.record(run, row)?);
+        }
+        Ok(())
+    }
+
+    /// Returns the records of one PC in a run, in order.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchRun`], and see there.
+    pub fn host_records(&self, run: RunId, host: &HostName) -> Result<Vec<Record>, StorageError> {
+        let run_id = self.run_id(run)?;
+        let query = "SELECT seq, at, body FROM events WHERE run_id = ?1 AND host = ?2 ORDER BY seq";
+        let mut statement = self.connection.prepare(query).map_err(|e| self.wrap(e))?;
+        let mut rows = statement
+            .query(params![run_id, host.0])
+            .map_err(|e| self.wrap(e))?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
+            records.push(self.record(run, row)?);
+        }
+        Ok(records)
+    }
+
+    /// Reads the whole file and tells whether it is sound. Takes a while on a big one.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] with the first thing found.
+    pub fn check(&self) -> Result<(), StorageError> {
+        let verdict: String = self
+            .connection
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+            .map_err(|e| self.wrap(e))?;
+        if verdict == "ok" {
+            Ok(())
+        } else {
+            Err(self.corrupt(verdict))
+        }
+    }
+
+    fn summaries(&self, query: &str) -> Result<Vec<RunSummary>, StorageError> {
+        let mut statement = self.connection.prepare(query).map_err(|e| self.wrap(e))?;
+        let mut rows = statement.query([]).map_err(|e| self.wrap(e))?;
+        let mut runs = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
+            runs.push(self.summary(row)?);
+        }
+        Ok(runs)
+    }
+
+    fn summary(&self, row: &Row<'_>) -> Result<RunSummary, StorageError> {
+        let run: String = self.column(row, 0)?;
+        let run = run
+            .parse()
+            .map_err(|_| self.corrupt(format!("the run id {run} is none")))?;
+        let mode: Option<String> = self.column(row, 2)?;
+        let mode = mode
+            .map(|mode| serde_json::from_value(mode.into()))
+            .transpose()
+            .map_err(|error| self.corrupt(error.to_string()))?;
+        let subject: Option<String> = self.column(row, 3)?;
+        let hosts: i64 = self.column(row, 4)?;
+        let ended_at: Option<i64> = self.column(row, 5)?;
+        Ok(RunSummary {
+            run: RunId(run),
+            started_at: self.time(self.column(row, 1)?)?,
+            mode,
+            subject: subject.unwrap_or_default(),
+            hosts: u64::try_from(hosts).unwrap_or_default(),
+            ended_at: ended_at.map(|at| self.time(at)).transpose()?,
+            exit_code: self.column(row, 6)?,
+        })
+    }
+
+    fn record(&self, run: RunId, row: &Row<'_>) -> Result<Record, StorageError> {
+        let seq: i64 = self.column(row, 0)?;
+        let at: i64 = self.column(row, 1)?;
+        let body: String = self.column(row, 2)?;
+        let event = serde_json::from_str(&body)
+            .map_err(|error| self.corrupt(format!("event {seq} is not readable: {error}")))?;
+        let place = u64::try_from(seq).map_err(|_| self.corrupt(format!("event number {seq}")))?;
+        Ok(Record {
+            run,
+            seq: place,
+            at: self.time(at)?,
+            event,
+        })
+    }
+
+    fn run_id(&self, run: RunId) -> Result<i64, StorageError> {
+        self.connection
+            .query_row(
+                "SELECT id FROM runs WHERE run = ?1",
+                params![run.to_string()],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(|e| self.wrap(e))?
+            .ok_or_else(|| StorageError::NoSuchRun {
+                path: self.path.clone(),
+                run,
+            })
+    }
+
+    fn column<T: rusqlite::types::FromSql>(
+        &self,
+        row: &Row<'_>,
+        index: usize,
+    ) -> Result<T, StorageError> {
+        row.get(index).map_err(|error| self.wrap(error))
+    }
+
+    fn time(&self, at: i64) -> Result<Timestamp, StorageError> {
+        Timestamp::from_microsecond(at).map_err(|error| self.corrupt(error.to_string()))
+    }
+
+    fn wrap(&self, error: rusqlite::Error) -> StorageError {
+        StorageError::of(&self.path, error)
+    }
+
+    fn corrupt(&self, detail: String) -> StorageError {
+        StorageError::Corrupt {
+            path: self.path.clone(),
+            detail,
+        }
+    }
+}
