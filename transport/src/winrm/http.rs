@@ -224,7 +224,6 @@ fn says_close(headers: &HeaderMap) -> bool {
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn lost(error: hyper::Error) -> HttpError {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -172,7 +172,6 @@ fn step(
     Ok(token.buffer)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn library(error: sspi::Error) -> NtlmError {
     NtlmError::Library(error.description)
 }
@@ -188,19 +187,28 @@ mod tests {
 
     /// A challenge as a workgroup server sends it ([MS-NLMP] 2.2.1.2).
     fn challenge() -> Vec<u8> {
-        let wide = |text: &str| -> Vec<u8> {
-            text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-        };
+        let wide =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
         let name = wide("PC-01");
         let mut info = Vec::new();
-        for (id, value) in [(2_u16, name.clone()), (1, name.clone()), (7, vec![9; 8]), (0, vec![])] {
+        for (id, value) in [
+            (2_u16, name.clone()),
+            (1, name.clone()),
+            (7, vec![9; 8]),
+            (0, vec![]),
+        ] {
             info.extend(id.to_le_bytes());
             info.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
             info.extend(value);
         }
         let field = |length: usize, offset: usize| {
             let length = u16::try_from(length).unwrap().to_le_bytes();
-            [&length[..], &length, &u32::try_from(offset).unwrap().to_le_bytes()].concat()
+            [
+                &length[..],
+                &length,
+                &u32::try_from(offset).unwrap().to_le_bytes(),
+            ]
+            .concat()
         };
         let mut message = b"NTLMSSP\0\x02\0\0\0".to_vec();
         message.extend(field(name.len(), 56));
