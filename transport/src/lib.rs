@@ -3,14 +3,17 @@
 //! `winrm/` and `ssh/` carry bytes ([`Wire`]); `powershell/` and `sh/` know how to run steps over
 //! any wire ([`Session`]); `auto` picks the wire.
 
+mod auto;
 mod error;
 pub mod powershell;
 mod session;
 pub mod sh;
+pub mod ssh;
 mod tls;
 pub mod winrm;
 mod wire;
 
+pub use auto::{AutoConnector, ConnectorOptions, probe};
 pub use error::{ConnectError, DeniedWhy, SessionError, UnreachableWhy};
 pub use session::{
     Connector, ExecOutput, ExecRequest, Limits, Reached, Script, ScriptFailure, Session, StepReply,

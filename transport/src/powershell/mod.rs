@@ -1,8 +1,17 @@
-//! The step channel of Windows hosts: one PowerShell a connection, many steps.
+//! The step channel: one PowerShell (or `sh`) a connection, many steps, over any wire.
 
+mod channel;
+pub mod clixml;
+mod collect;
+mod dialect;
 pub mod frame;
+mod guard;
+pub mod quote;
+pub mod reader;
 mod start;
+pub mod text;
 
+pub use channel::StepChannel;
 pub use start::{
     BOOTSTRAP, EXEC_READER, exec_command, is_bootstrap, is_exec_reader, refusal, start_command,
 };

@@ -1,0 +1,411 @@
+//! The step channel: a session over any wire.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetmend_model::{Platform, TransportKind};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::clixml::StderrReader;
+use super::dialect::Dialect;
+use super::frame::{Answer, Marker, Request};
+use super::reader::AnswerReader;
+use super::{collect, guard};
+use crate::{
+    CommandLine, ExecOutput, ExecRequest, Limits, Reached, ScriptFailure, Session, SessionError,
+    StepReply, StepRequest, Wire,
+};
+
+/// How long the end of a process may take before the wire is given up.
+const TERMINATE: Duration = Duration::from_secs(10);
+
+/// Runs steps and commands over a [`Wire`].
+///
+/// The process starts with the first step and serves every further one. After a deadline, a
+/// cancel, a lost answer or a command by hand the next step starts a new one.
+pub struct StepChannel {
+    wire: Box<dyn Wire>,
+    dialect: Dialect,
+    process: Option<Process>,
+    /// Why the connection is of no more use.
+    lost: Option<String>,
+}
+
+/// The running PowerShell or `sh`.
+struct Process {
+    marker: Marker,
+    last_id: u64,
+    stdout: AnswerReader,
+    stderr: StderrReader,
+}
+
+impl Process {
+    fn new() -> Self {
+        Self {
+            marker: Marker::random(),
+            last_id: 0,
+            stdout: AnswerReader::default(),
+            stderr: StderrReader::default(),
+        }
+    }
+
+    /// Returns what was printed beside the answers, for showing.
+    fn diagnostics(&mut self, end: bool) -> Vec<String> {
+        let mut lines = if end {
+            self.stdout.finish()
+        } else {
+            self.stdout.take_stray()
+        };
+        lines.extend(self.stderr.take(end).iter().map(ToString::to_string));
+        lines
+    }
+}
+
+impl StepChannel {
+    /// Returns a session over a wire that is logged on.
+    pub fn new(wire: Box<dyn Wire>, platform: Platform) -> Self {
+        Self {
+            wire,
+            dialect: Dialect::of(platform),
+            process: None,
+            lost: None,
+        }
+    }
+
+    /// Starts the process if none runs. Whatever fails here, no step has run.
+    async fn ensure_process(&mut self, limits: &Limits) -> Result<&mut Process, SessionError> {
+        if self.process.is_none() {
+            let command = self.dialect.start_command();
+            let started = guard::bounded(limits, self.wire.start(&command, limits)).await;
+            if let Err(error) = started {
+                let not_run = match error {
+                    SessionError::Cancelled { .. } => SessionError::Cancelled { sent: false },
+                    SessionError::NotRun { detail } => return Err(SessionError::NotRun { detail }),
+                    other => SessionError::NotRun {
+                        detail: format!("PowerShell or sh: {other}"),
+                    },
+                };
+                self.terminate().await;
+                return Err(not_run);
+            }
+        }
+        Ok(self.process.get_or_insert_with(Process::new))
+    }
+
+    async fn step(
+        &mut self,
+        request: &StepRequest,
+        limits: &Limits,
+    ) -> Result<StepReply, SessionError> {
+        let params = merged_params(request)?;
+        let process = self.ensure_process(limits).await?;
+        process.last_id += 1;
+        let (marker, id) = (process.marker.clone(), process.last_id);
+        process.stdout.await_answer(&marker, id);
+        let line = Request {
+            marker,
+            id,
+            script: Zeroizing::new(request.script.text.clone()),
+            params,
+        }
+        .encode();
+        guard::bounded(limits, self.wire.send(&line, false, limits)).await?;
+        drop(line);
+        self.await_answer(limits).await
+    }
+
+    async fn await_answer(&mut self, limits: &Limits) -> Result<StepReply, SessionError> {
+        let mut pace = guard::Pace::default();
+        loop {
+            let received = guard::bounded(limits, self.wire.receive(limits)).await?;
+            let Some(process) = &mut self.process else {
+                return Err(SessionError::Unknown {
+                    detail: "there is no process".to_owned(),
+                });
+            };
+            process.stderr.push(&received.stderr);
+            let answer =
+                process
+                    .stdout
+                    .push(&received.stdout)
+                    .map_err(|_| SessionError::Unknown {
+                        detail: "the answer is longer than 64 MiB".to_owned(),
+                    })?;
+            let ended = received.exit_code.is_some();
+            if let Some(json) = answer {
+                let mut diagnostics = process.diagnostics(ended);
+                if ended {
+                    self.process = None;
+                }
+                return Ok(reply(&self.dialect, &json, &mut diagnostics));
+            }
+            if let Some(exit_code) = received.exit_code {
+                return Err(self.ended_early(exit_code));
+            }
+            pace.wait(&received, limits).await;
+        }
+    }
+
+    /// The process ended before the answer came.
+    fn ended_early(&mut self, exit_code: i32) -> SessionError {
+        let Some(mut process) = self.process.take() else {
+            return SessionError::Unknown {
+                detail: format!("exit code {exit_code}"),
+            };
+        };
+        let said = process.diagnostics(true).join("; ");
+        let said = if said.is_empty() {
+            said
+        } else {
+            format!(": {said}")
+        };
+        // Only before its first answer: later the same number could come from a script.
+        if process.last_id == 1
+            && let Some(why) = self.dialect.refusal(exit_code)
+        {
+            return SessionError::NotRun {
+                detail: format!("{why}{said}"),
+            };
+        }
+        SessionError::Unknown {
+            detail: format!(
+                "the process ended with exit code {exit_code} before it answered{said}"
+            ),
+        }
+    }
+
+    /// Ends the process, with limits of its own: it also runs after a deadline or a cancel.
+    async fn terminate(&mut self) {
+        self.process = None;
+        let limits = Limits::within(TERMINATE, &CancellationToken::new());
+        if let Err(error) = guard::bounded(&limits, self.wire.terminate(&limits)).await {
+            self.lost = Some(format!("the connection was given up: {error}"));
+        }
+    }
+
+    async fn run_command(
+        &mut self,
+        command: &ExecRequest,
+        limits: &Limits,
+    ) -> Result<ExecOutput, SessionError> {
+        let (line, input) = self.dialect.exec(command)?;
+        if self.process.is_some() {
+            self.terminate().await;
+            self.usable()?;
+        }
+        guard::bounded(limits, self.wire.start(&line, limits)).await?;
+        let is_ssh = self.wire.reached().transport == TransportKind::Ssh;
+        if let Some(input) = &input {
+            guard::bounded(limits, self.wire.send(input, true, limits)).await?;
+        } else if is_ssh {
+            // The end of input is free there. Over WinRM it costs an exchange, and a program
+            // that has already ended would answer with a fault.
+            guard::bounded(limits, self.wire.send(&[], true, limits)).await?;
+        }
+        collect::output(
+            self.wire.as_mut(),
+            matches!(line, CommandLine::Windows { .. }),
+            limits,
+        )
+        .await
+    }
+
+    fn usable(&self) -> Result<(), SessionError> {
+        match &self.lost {
+            Some(detail) => Err(SessionError::NotRun {
+                detail: detail.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn ready(&self, limits: &Limits) -> Result<(), SessionError> {
+        self.usable()?;
+        if limits.cancel.is_cancelled() {
+            return Err(SessionError::Cancelled { sent: false });
+        }
+        if Instant::now() >= limits.deadline {
+            return Err(SessionError::NotRun {
+                detail: "its deadline had passed".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// After an error the process may be in the middle of anything: end it.
+    async fn settle<T>(
+        &mut self,
+        result: Result<T, SessionError>,
+        is_command: bool,
+    ) -> Result<T, SessionError> {
+        // `is_command`: a process of its own runs, which this type does not know of.
+        if let Err(error) = &result
+            && (self.process.is_some() || (is_command && error.may_have_run()))
+        {
+            self.terminate().await;
+        }
+        result
+    }
+}
+
+/// Names the limit in a deadline error by what the caller had given.
+fn with_limit(error: SessionError, began: Instant, limits: &Limits) -> SessionError {
+    match error {
+        SessionError::Deadline { .. } => SessionError::Deadline {
+            limit: limits.deadline.saturating_duration_since(began),
+        },
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Session for StepChannel {
+    fn reached(&self) -> &Reached {
+        self.wire.reached()
+    }
+
+    async fn run_step(
+        &mut self,
+        step: &StepRequest,
+        limits: &Limits,
+    ) -> Result<StepReply, SessionError> {
+        self.ready(limits)?;
+        let began = Instant::now();
+        let result = self.step(step, limits).await;
+        self.settle(result, false)
+            .await
+            .map_err(|error| with_limit(error, began, limits))
+    }
+
+    async fn exec(
+        &mut self,
+        command: &ExecRequest,
+        limits: &Limits,
+    ) -> Result<ExecOutput, SessionError> {
+        self.ready(limits)?;
+        let began = Instant::now();
+        let result = self.run_command(command, limits).await;
+        self.settle(result, true)
+            .await
+            .map_err(|error| with_limit(error, began, limits))
+    }
+
+    async fn close(self: Box<Self>) {
+        self.wire.close().await;
+    }
+}
+
+/// Returns visible and secret parameters as one JSON object, in memory that is wiped.
+fn merged_params(request: &StepRequest) -> Result<Zeroizing<String>, SessionError> {
+    let not_run = |error: serde_json::Error| SessionError::NotRun {
+        detail: format!("parameters: {error}"),
+    };
+    let visible: Map<String, Value> = request
+        .params
+        .iter()
+        .filter(|(name, _)| !request.secrets.contains_key(*name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut text = Zeroizing::new(serde_json::to_string(&visible).map_err(not_run)?);
+    if request.secrets.is_empty() {
+        return Ok(text);
+    }
+    // Written by hand, so that no copy of a secret lives in a JSON value: a secret of n bytes
+    // takes at most 6 n when escaped, so the text never moves.
+    let room: usize = request
+        .secrets
+        .iter()
+        .map(|(name, secret)| 6 * (name.len() + secret.reveal().len()) + 8)
+        .sum();
+    let mut whole = Zeroizing::new(String::with_capacity(text.len() + room));
+    text.pop();
+    whole.push_str(&text);
+    for (name, secret) in &request.secrets {
+        if whole.len() > 1 {
+            whole.push(',');
+        }
+        push_json_string(&mut whole, name);
+        whole.push(':');
+        push_json_string(&mut whole, secret.reveal());
+    }
+    whole.push('}');
+    Ok(whole)
+}
+
+fn push_json_string(text: &mut String, value: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    text.push('"');
+    for character in value.chars() {
+        match character {
+            '"' | '\\' => text.extend(['\\', character]),
+            '\u{0}'..='\u{1f}' => {
+                let digit = |nibble: u32| {
+                    HEX.get(nibble as usize & 15)
+                        .copied()
+                        .map_or('0', char::from)
+                };
+                let code = u32::from(character);
+                text.extend(['\\', 'u', '0', '0', digit(code >> 4), digit(code)]);
+            }
+            _ => text.push(character),
+        }
+    }
+    text.push('"');
+}
+
+fn reply(dialect: &Dialect, json: &[u8], diagnostics: &mut Vec<String>) -> StepReply {
+    // The line is complete, so the step has ended; what it says may still be no JSON (5.1 writes
+    // NaN as it is).
+    let answer = dialect.decode(json).unwrap_or_else(|error| Answer {
+        outcome: Err(ScriptFailure {
+            error_id: "AnswerNotJson".to_owned(),
+            code: None,
+            message: std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
+        }),
+        diag: Vec::new(),
+    });
+    let mut all = answer.diag;
+    all.append(diagnostics);
+    StepReply {
+        answer: answer.outcome,
+        diagnostics: all,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_model::Secret;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_merged_as_json() {
+        let script = crate::Script {
+            name: "x".into(),
+            text: String::new(),
+        };
+        let mut request = StepRequest {
+            script: std::sync::Arc::new(script),
+            params: Map::new(),
+            secrets: std::collections::BTreeMap::new(),
+        };
+        assert_eq!(*merged_params(&request).unwrap(), "{}");
+        request
+            .secrets
+            .insert("p".into(), Secret::new("a\"\\\n\u{1}信頼😀".into()));
+        let parsed: Value = serde_json::from_str(&merged_params(&request).unwrap()).unwrap();
+        assert_eq!(parsed, json!({"p": "a\"\\\n\u{1}信頼😀"}));
+        request.params.insert("d".into(), json!("example.jp"));
+        request.params.insert("p".into(), json!("the secret wins"));
+        let parsed: Value = serde_json::from_str(&merged_params(&request).unwrap()).unwrap();
+        assert_eq!(
+            parsed,
+            json!({"d": "example.jp", "p": "a\"\\\n\u{1}信頼😀"})
+        );
+    }
+}

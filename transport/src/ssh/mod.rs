@@ -1,0 +1,11 @@
+//! SSH by russh: one connection a host, one channel for each process.
+
+mod auth;
+mod client;
+mod connect;
+pub mod known_hosts;
+mod shell;
+mod wire;
+
+pub use connect::{Endpoint, connect};
+pub use wire::SshWire;
