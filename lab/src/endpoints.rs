@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fleetmend_model::TransportKind;
+use futures::future::try_join_all;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::mix::PcPlan;
@@ -95,22 +96,18 @@ pub(crate) async fn open(
 }
 
 async fn open_block(plan: &[PcPlan], base: Ipv4Addr, ports: LabPorts) -> io::Result<Vec<Endpoint>> {
-    let mut endpoints = Vec::with_capacity(plan.len());
-    for (index, pc) in plan.iter().enumerate() {
+    // Side by side, because each silent PC takes a moment to fall silent.
+    try_join_all(plan.iter().enumerate().map(|(index, pc)| async move {
         let ip = nth_address(base, index)?;
         let address = SocketAddr::new(IpAddr::V4(ip), ports.of(pc.transport));
-        endpoints.push(endpoint(address, pc.scenario).await?);
-    }
-    Ok(endpoints)
+        endpoint(address, pc.scenario).await
+    }))
+    .await
 }
 
 async fn open_one_address(plan: &[PcPlan]) -> io::Result<Vec<Endpoint>> {
-    let mut endpoints = Vec::with_capacity(plan.len());
-    for pc in plan {
-        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        endpoints.push(endpoint(any, pc.scenario).await?);
-    }
-    Ok(endpoints)
+    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    try_join_all(plan.iter().map(|pc| endpoint(any, pc.scenario))).await
 }
 
 /// Returns the address of the PC of this index: 127.64.0.1 for the first, and so on, never one

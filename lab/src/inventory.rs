@@ -9,7 +9,7 @@ use russh::keys::PublicKey;
 
 use crate::lab::LabPc;
 
-/// The files that an inventory refers to.
+/// The files that an inventory refers to, relative to itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InventoryFiles {
     /// The PEM file with the lab's authority.
@@ -41,16 +41,8 @@ pub(crate) fn yaml(pcs: &[LabPc], user: &str, files: &InventoryFiles) -> String 
          all:\n  vars:\n",
     );
     let _ = writeln!(text, "    ansible_user: {}", quoted(user));
-    let _ = writeln!(
-        text,
-        "    ansible_winrm_ca_trust_path: {}",
-        quoted(&files.ca)
-    );
-    let _ = writeln!(
-        text,
-        "    ansible_ssh_known_hosts_file: {}",
-        quoted(&files.known_hosts)
-    );
+    let known_hosts = quoted(&files.known_hosts);
+    let _ = writeln!(text, "    ssh:\n      known_hosts: {known_hosts}");
     text.push_str("  children:\n");
     let mut groups: BTreeMap<usize, Vec<(usize, &LabPc)>> = BTreeMap::new();
     for (index, pc) in pcs.iter().enumerate() {
@@ -69,7 +61,7 @@ pub(crate) fn yaml(pcs: &[LabPc], user: &str, files: &InventoryFiles) -> String 
         );
         text.push_str("      hosts:\n");
         for (index, pc) in members {
-            host(&mut text, index, pc);
+            host(&mut text, index, pc, files);
         }
     }
     text
@@ -84,7 +76,7 @@ fn department(pc: &LabPc, index: usize) -> usize {
     }
 }
 
-fn host(text: &mut String, index: usize, pc: &LabPc) {
+fn host(text: &mut String, index: usize, pc: &LabPc, files: &InventoryFiles) {
     let _ = writeln!(text, "        {}:", pc.name);
     let _ = writeln!(text, "          ansible_host: {}", pc.address.ip());
     let _ = writeln!(text, "          ansible_port: {}", pc.address.port());
@@ -96,7 +88,10 @@ fn host(text: &mut String, index: usize, pc: &LabPc) {
     match pc.transport {
         TransportKind::Ssh => {}
         TransportKind::WinrmHttp => text.push_str("          ansible_winrm_scheme: http\n"),
-        TransportKind::WinrmHttps => text.push_str("          ansible_winrm_scheme: https\n"),
+        // Our own name, because its path is relative to the inventory.
+        TransportKind::WinrmHttps => {
+            let _ = writeln!(text, "          tls: {}", quoted(&files.ca));
+        }
     }
     if pc.japanese {
         let _ = writeln!(text, "          設置場所: 本社{}階", index % 7 + 2);

@@ -7,7 +7,7 @@ use russh::keys::PublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, Pty};
+use russh::{Channel, ChannelId, MethodSet, Pty};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,8 @@ use crate::process::{LabCommand, Pc};
 /// The server's side of one connection.
 pub(crate) struct Connection {
     pub(crate) pc: Arc<dyn Pc>,
+    /// What it lets clients try, also after a refusal: sshd takes no method away.
+    pub(crate) methods: MethodSet,
     pub(crate) accepted_keys: Arc<[PublicKey]>,
     pub(crate) lab: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -26,6 +28,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    fn refuse(&self) -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(self.methods.clone()),
+            partial_success: false,
+        }
+    }
+
     fn judge(&mut self, user: &str, password: &str) -> Auth {
         let user = account_name(user);
         let accepted = !password.is_empty()
@@ -38,7 +47,7 @@ impl Connection {
             self.user = Some(user.to_owned());
             Auth::Accept
         } else {
-            Auth::reject()
+            self.refuse()
         }
     }
 
@@ -83,7 +92,7 @@ impl Handler for Connection {
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
         let known = self.judge_key(user, offer.public_key);
-        Ok(if known { Auth::Accept } else { Auth::reject() })
+        Ok(if known { Auth::Accept } else { self.refuse() })
     }
 
     async fn auth_publickey(
@@ -92,7 +101,7 @@ impl Handler for Connection {
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
         if !self.judge_key(user, key.public_key) {
-            return Ok(Auth::reject());
+            return Ok(self.refuse());
         }
         let user = account_name(user);
         self.pc.note_logon(user, true);

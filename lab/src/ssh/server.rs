@@ -149,6 +149,7 @@ impl SshServer {
     {
         let connection = Connection {
             pc,
+            methods: self.config.methods.clone(),
             accepted_keys: Arc::clone(&self.accepted_keys),
             lab: self.cancel.clone(),
             tasks: self.tasks.clone(),

@@ -11,4 +11,6 @@
 mod channel;
 mod commands;
 mod common;
+mod lab;
 mod schemas;
+mod ssh;
