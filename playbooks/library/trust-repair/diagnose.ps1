@@ -699,7 +699,7 @@ $updates = @(Invoke-Probe 'updates' {
         $day = Read-InstallDay ([string]$update.CimInstanceProperties['InstalledOn'].Value)
         [void]$rows.Add([PSCustomObject][ordered]@{ id = $id; installed_on = $day })
     }
-    $rows | Sort-Object @{ Expression = { [string]$_.installed_on }; Descending = $true }, id | Select-Object -First 20
+    $rows | Sort-Object @{ Expression = { [string]$_.installed_on }; Descending = $true }, 'id' | Select-Object -First 20
 })
 
 # Windows 11 24H2 and Server 2025 can keep the machine's secret in Credential Guard: value 2 of

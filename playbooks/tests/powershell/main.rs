@@ -1,0 +1,242 @@
+//! Every shipped script is Windows PowerShell 5.1 that decides on numbers and keeps secrets.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod checker;
+mod rules;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use checker::{Role, check};
+use tree::Tree;
+
+fn scripts() -> Vec<PathBuf> {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
+    let mut found = Vec::new();
+    for folder in fs::read_dir(library)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if folder.is_dir() {
+            let files = fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            found.extend(files.filter(|path| path.extension().is_some_and(|e| e == "ps1")));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn findings(text: &str) -> Vec<String> {
+    check(text, Role::Step)
+        .iter()
+        .map(|finding| finding.rule.to_owned())
+        .collect()
+}
+
+#[test]
+fn every_shipped_script_passes() {
+    let scripts = scripts();
+    assert!(
+        scripts.len() >= 5,
+        "the library has lost its scripts: {scripts:?}"
+    );
+    let mut bad = Vec::new();
+    for path in scripts {
+        let text = fs::read_to_string(&path).unwrap();
+        for finding in check(&text, Role::Step) {
+            bad.push(format!("{}:{finding}", path.display()));
+        }
+    }
+    assert!(bad.is_empty(), "\n{}", bad.join("\n"));
+}
+
+#[test]
+fn the_bootstrap_passes() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../transport/src/powershell/bootstrap.ps1");
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!(
+            "SKIPPED: the_bootstrap_passes, because {} is missing",
+            path.display()
+        );
+        return;
+    };
+    let bad: Vec<_> = check(&text, Role::Bootstrap)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(bad.is_empty(), "\n{}", bad.join("\n"));
+}
+
+#[test]
+fn functions_of_one_name_are_the_same_in_every_script() {
+    let mut known: BTreeMap<(PathBuf, String), (PathBuf, String)> = BTreeMap::new();
+    for path in scripts() {
+        let text = fs::read_to_string(&path).unwrap();
+        let tree = Tree::parse(&text);
+        for function in tree.all("function_statement") {
+            let name = tree.child(function, "function_name").unwrap();
+            let key = (
+                path.parent().unwrap().to_owned(),
+                tree.text(name).to_owned(),
+            );
+            let body = tree.text(function).to_owned();
+            let (first, expected) = known.entry(key).or_insert((path.clone(), body.clone()));
+            assert_eq!(
+                *expected,
+                body,
+                "{} in {} and {} differ",
+                tree.text(name),
+                first.display(),
+                path.display()
+            );
+        }
+    }
+    assert!(known.keys().any(|(_, name)| name == "Invoke-Netlogon"));
+}
+
+#[test]
+fn each_bad_snippet_is_caught() {
+    let snippets = [
+        ("$x = $a ?? 1", "not valid"),
+        ("$a ??= 1", "not valid"),
+        ("$x = $a?.b", "not valid"),
+        ("$x = ${a}?[0]", "not valid"),
+        ("$x = $a ? 1 : 2", "not valid"),
+        ("if ($a { 1 }", "not valid"),
+        ("function f { process { 1 } clean { 2 } }", "not valid"),
+        ("Get-Date && Get-Date", "newer than 5.1"),
+        ("Get-Date || Get-Date", "newer than 5.1"),
+        ("1..3 | ForEach-Object -Parallel { $_ }", "newer than 5.1"),
+        ("1..3 | % -par { $_ }", "newer than 5.1"),
+        ("$x = $t | ConvertFrom-Json -AsHashtable", "newer than 5.1"),
+        ("ConvertTo-Json $x -AsArray", "newer than 5.1"),
+        ("Test-Connection -TargetName $x", "newer than 5.1"),
+        ("Get-Content $x -AsByteStream", "newer than 5.1"),
+        ("Get-Error", "newer than 5.1"),
+        ("Get-Uptime", "newer than 5.1"),
+        ("$x = $PSStyle.Reset", "newer than 5.1"),
+        ("if ($IsWindows) { 1 }", "newer than 5.1"),
+        ("$x = [System.Text.StringBuilder]::new()", "newer than 3.0"),
+        ("class A { [int]$b }", "newer than 3.0"),
+        ("Invoke-Expression $x", "string-built command"),
+        ("iex $x", "string-built command"),
+        ("& ([scriptblock]::Create($x))", "string-built command"),
+        ("$s = [ScriptBlock]::Create($x)", "string-built command"),
+        ("[void]$shell.AddScript($x)", "string-built command"),
+        (
+            "$ExecutionContext.InvokeCommand.InvokeScript($x)",
+            "string-built command",
+        ),
+        (
+            "$ExecutionContext.InvokeCommand.ExpandString($x)",
+            "string-built command",
+        ),
+        ("& \"$folder\\a.exe\" 1", "string-built command"),
+        ("& ('Get-' + $x)", "string-built command"),
+        ("cmd /c \"dir $x\"", "string-built command"),
+        ("powershell.exe -Command $x", "string-built command"),
+        (
+            "if ($_.Exception.Message -match 'Status') { 1 }",
+            "decides on text",
+        ),
+        ("if ($e.Message -eq 'x') { 1 }", "decides on text"),
+        ("if ('x' -like $e.Message) { 1 }", "decides on text"),
+        ("if ($e.Message.Contains('x')) { 1 }", "decides on text"),
+        ("switch ($e.Message) { 'a' { 1 } }", "decides on text"),
+        (
+            "$x | Where-Object { $_.DisplayName -eq 'Netlogon' }",
+            "decides on text",
+        ),
+        ("$x | Where-Object Message -eq 'x'", "decides on text"),
+        (
+            "if ($line -match 'The command completed') { 1 }",
+            "decides on text",
+        ),
+        ("if ($line -like '*failed*') { 1 }", "decides on text"),
+        ("if ($line -match $pattern) { 1 }", "decides on text"),
+        (
+            "if ([regex]::IsMatch($line, 'Trusted DC Name')) { 1 }",
+            "decides on text",
+        ),
+        ("$output | Select-String 'success'", "decides on text"),
+        ("if ($line -eq 'Access is denied') { 1 }", "decides on text"),
+        (
+            "if ($line.StartsWith('Trusted DC')) { 1 }",
+            "decides on text",
+        ),
+        (
+            "& $nltest $Params.domain_credential.password",
+            "hands a secret out",
+        ),
+        (
+            "$p = $Params.domain_credential.password; & $nltest /pw $p",
+            "hands a secret out",
+        ),
+        ("net.exe use x $Params.password", "hands a secret out"),
+        ("$password = 'x'; net use $password", "hands a secret out"),
+        (
+            "Set-Content x $Params.admin_credential.password",
+            "hands a secret out",
+        ),
+        (
+            "$env:PW = $Params.domain_credential.password",
+            "hands a secret out",
+        ),
+        (
+            "$start.Arguments = $Params.domain_credential.password",
+            "hands a secret out",
+        ),
+        (
+            "$t = \"/p:$($Params.domain_credential.password)\"",
+            "hands a secret out",
+        ),
+        (
+            "$t = '/p:{0}' -f $Params.domain_credential.password",
+            "hands a secret out",
+        ),
+        (
+            "[PSCustomObject]@{ a = $Params.domain_credential.user }",
+            "hands a secret out",
+        ),
+        ("$x = '\u{6210}\u{529f}'", "not ASCII"),
+        ("$x = Read-Host", "asks a person"),
+        ("$x = Get-Credential", "asks a person"),
+    ];
+    for (snippet, rule) in snippets {
+        let text = format!("param($Params)\n{snippet}\n");
+        let found = findings(&text);
+        assert!(
+            found.iter().any(|found| found == rule),
+            "{snippet}: {found:?}, not {rule}"
+        );
+    }
+    assert_eq!(findings("Get-Date"), ["no param($Params)"]);
+}
+
+#[test]
+fn each_good_snippet_passes() {
+    let snippets = [
+        "$x = if ($a) { 1 } else { 2 }",
+        "if ($line -match 'Status = (\\d+) 0x') { [long]$Matches[1] }",
+        "if ($line -match '\\\\\\\\([A-Za-z0-9][A-Za-z0-9._-]*)') { $Matches[1] }",
+        "if ($line -match 'I_NetLogonControl') { 1 }",
+        "$s = ConvertTo-SecureString -String $Params.domain_credential.password -AsPlainText -Force",
+        "$service = Get-Service -Name Netlogon; $service.Start()",
+        "& $Body",
+        "$m = $_.Exception.Message; Write-Warning $m",
+        "1..3 | ForEach-Object { $_ }",
+        "$x = '??', '&&', 'iex'",
+        "if ($id -eq 'NoMatchingEventsFound,Microsoft.PowerShell.Commands.GetWinEventCommand') { 1 }",
+    ];
+    for snippet in snippets {
+        let text = format!("param($Params)\n{snippet}\n");
+        let found = check(&text, Role::Step);
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "{snippet}: {found:?}");
+    }
+}
