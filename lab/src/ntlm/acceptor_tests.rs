@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::super::keys::{Key, utf16};
-use super::super::message::SIGNATURE;
+use super::super::keys::Key;
+use super::super::test_client::{ASKED, PASSWORD, Shape, USER, authenticate, negotiate};
 use super::super::{channel_binding_value, endpoint_binding};
 use super::*;
-
-const ASKED: u32 = flags::FOR_SEALING | flags::KEY_EXCH | flags::NTLM;
 
 struct One;
 impl Accounts for One {
     fn password_of(&self, _: &str, user: &str) -> Option<String> {
-        user.eq_ignore_ascii_case("管理者")
-            .then(|| "ひみつ-1".to_owned())
+        (user == USER).then(|| PASSWORD.to_owned())
     }
 }
 
@@ -23,83 +20,6 @@ fn acceptor() -> Acceptor {
         domain: None,
     };
     Acceptor::new(names, None, false)
-}
-
-fn negotiate() -> Vec<u8> {
-    let mut message = SIGNATURE.to_vec();
-    message.extend(1u32.to_le_bytes());
-    message.extend(ASKED.to_le_bytes());
-    message.extend([0; 16]);
-    message
-}
-
-/// What the client of these tests does wrong, or adds.
-#[derive(Default)]
-struct Shape {
-    user: Option<&'static str>,
-    password: Option<&'static str>,
-    spoil_mic: bool,
-    no_mic: bool,
-    binding: Option<[u8; 16]>,
-    version_1: bool,
-}
-
-fn authenticate(challenge: &[u8], shape: &Shape) -> (Vec<u8>, Key) {
-    let (user, domain) = (shape.user.unwrap_or("管理者"), "PC-001");
-    let nonce: [u8; 8] = challenge[24..32].try_into().unwrap();
-    let at = u32::from_le_bytes(challenge[44..48].try_into().unwrap()) as usize;
-    let mut info = challenge[at..challenge.len() - 4].to_vec();
-    if !shape.no_mic {
-        info.extend([6, 0, 4, 0, 2, 0, 0, 0]);
-    }
-    if let Some(binding) = shape.binding {
-        info.extend([10, 0, 16, 0]);
-        info.extend(binding);
-    }
-    info.extend([0; 4]);
-    let mut blob = vec![1, 1, 0, 0, 0, 0, 0, 0];
-    blob.extend(filetime().to_le_bytes());
-    blob.extend([0xaa; 8]);
-    blob.extend([0; 4]);
-    blob.extend(info);
-    blob.extend([0; 4]);
-    let key = ntowf_v2(shape.password.unwrap_or("ひみつ-1"), user, domain);
-    let proof = nt_proof(&key, &nonce, &blob);
-    let session: Key = [0x42; 16];
-    let mut wire = session;
-    rc4_once(&hmac_md5(&key, &[&proof]), &mut wire);
-    let response = if shape.version_1 {
-        vec![1; 24]
-    } else {
-        [proof.to_vec(), blob].concat()
-    };
-    let mut fields = Vec::new();
-    let mut payload = Vec::new();
-    for bytes in [
-        &[][..],
-        &response,
-        &utf16(domain),
-        &utf16(user),
-        &utf16("ME"),
-        &wire,
-    ] {
-        let length = u16::try_from(bytes.len()).unwrap().to_le_bytes();
-        fields.extend([length, length].concat());
-        fields.extend(u32::try_from(88 + payload.len()).unwrap().to_le_bytes());
-        payload.extend_from_slice(bytes);
-    }
-    let mut message = SIGNATURE.to_vec();
-    message.extend(3u32.to_le_bytes());
-    message.extend(fields);
-    message.extend(ASKED.to_le_bytes());
-    message.extend([0; 24]); // version and room for the MIC
-    message.extend(payload);
-    if !shape.no_mic {
-        let mut mic = hmac_md5(&session, &[&negotiate(), challenge, &message]);
-        mic[0] ^= u8::from(shape.spoil_mic);
-        message[72..88].copy_from_slice(&mic);
-    }
-    (message, session)
 }
 
 fn logon(acceptor: &mut Acceptor, shape: &Shape) -> Result<Step, LogonError> {
@@ -124,7 +44,7 @@ fn accepts_the_right_password_and_seals() {
     else {
         panic!()
     };
-    assert_eq!(identity.user, "管理者");
+    assert_eq!(identity.user, USER);
     let mut client = Sealing::for_client(&session, ASKED);
     let mut bytes = "封筒".as_bytes().to_vec();
     let signature = client.seal(&mut bytes);
@@ -166,7 +86,7 @@ fn refuses_each_wrong_thing_by_name() {
         ),
     ];
     for (shape, expected) in cases {
-        let user = shape.user.unwrap_or("管理者").to_owned();
+        let user = shape.user.unwrap_or(USER).to_owned();
         assert_eq!(logon(&mut acceptor(), &shape).unwrap_err(), expected(user));
     }
     let (message, _) = authenticate(

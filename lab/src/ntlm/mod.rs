@@ -10,6 +10,8 @@ mod keys;
 mod message;
 mod seal;
 mod spnego;
+#[cfg(test)]
+pub(crate) mod test_client;
 
 pub use acceptor::{Acceptor, Accounts, Identity, LogonError, Step};
 pub use binding::{channel_binding_value, endpoint_binding};

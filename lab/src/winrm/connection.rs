@@ -1,20 +1,14 @@
 //! One HTTP connection: its logon belongs to it and ends with it.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use futures::StreamExt as _;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
-    SERVER, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::sleep;
@@ -22,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::up;
 use super::exchange::{Answer, exchange};
+use super::http::{Body, closing, empty, soap, trickle, with_body};
 use super::inject::DropPoint;
 use super::operations::Caller;
 use super::service::Winrm;
@@ -32,9 +27,7 @@ use crate::ntlm::{Acceptor, Sealing, Step, TargetNames};
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// How long after an answer a connection is cut that is to be cut then.
-const AFTER_ANSWER: Duration = Duration::from_millis(50);
-
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+const AFTER_ANSWER: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// The connection is to end without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -405,57 +398,4 @@ fn is_anonymous_identify(headers: &HeaderMap, body: &[u8]) -> bool {
             .ok()
             .and_then(|text| super::envelope::Request::read(text).ok())
             .is_some_and(|request| request.action == super::Action::Identify)
-}
-
-fn soap(status: StatusCode, xml: String) -> Response<Body> {
-    with_body(
-        status,
-        "application/soap+xml;charset=UTF-8",
-        xml.into_bytes(),
-    )
-}
-
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut answer = Response::new(Full::default().boxed_unsync());
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(SERVER, HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
-    answer
-}
-
-fn with_body(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Body> {
-    let mut answer = empty(status);
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    *answer.body_mut() = Full::new(Bytes::from(body)).boxed_unsync();
-    answer
-}
-
-fn closing(mut answer: Response<Body>) -> Response<Body> {
-    answer
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
-}
-
-/// Lets the body out in pieces.
-fn trickle(answer: &mut Response<Body>, slow: super::Slow) {
-    let body = std::mem::replace(answer.body_mut(), Full::default().boxed_unsync());
-    let pieces = futures::stream::once(body.collect()).flat_map(move |whole| {
-        let bytes = whole.map_or_else(|never| match never {}, |whole| whole.to_bytes());
-        futures::stream::unfold(bytes, move |mut rest| async move {
-            if rest.is_empty() {
-                return None;
-            }
-            sleep(slow.every).await;
-            let piece = rest.split_to(slow.bytes.clamp(1, rest.len()));
-            Some((Ok(Frame::data(piece)), rest))
-        })
-    });
-    *answer.body_mut() = StreamBody::new(pieces).boxed_unsync();
 }

@@ -10,6 +10,7 @@ mod envelope;
 mod exchange;
 mod fault;
 mod framing;
+mod http;
 mod inject;
 mod operations;
 mod options;
@@ -18,6 +19,17 @@ mod running;
 mod service;
 mod shell;
 mod xml;
+
+#[cfg(test)]
+mod operation_tests;
+#[cfg(test)]
+mod recorded_tests;
+#[cfg(test)]
+mod service_tests;
+#[cfg(test)]
+mod test_client;
+#[cfg(test)]
+mod test_pc;
 
 pub use action::Action;
 pub use counters::{CounterValues, Counters};

@@ -145,6 +145,17 @@ fn create(winrm: &Winrm, caller: Caller<'_>, request: &Request) -> Result<String
         owner: caller.user,
         client: caller.client,
         working_directory: body.text_of("WorkingDirectory"),
+        environment: body
+            .child("Environment")
+            .iter()
+            .flat_map(|block| block.named("Variable"))
+            .map(|each| {
+                (
+                    each.attribute("Name").unwrap_or_default(),
+                    each.text.as_str(),
+                )
+            })
+            .collect(),
         idle: &duration::idle(idle),
         input: body.text_of("InputStreams").unwrap_or("stdin"),
         output: body.text_of("OutputStreams").unwrap_or("stdout stderr"),
@@ -268,8 +279,9 @@ async fn receive(
     let room = request.max_envelope.map_or(own, |theirs| theirs.min(own));
     let room = room.saturating_sub(HEAD).max(2 * reply::PIECE);
     let (pieces, exit) = tokio::select! {
-        read = running.read(room, deadline) => read?,
+        biased;
         () = shell.gone.cancelled() => return Err(Fault::Aborted),
+        read = running.read(room, deadline) => read?,
     };
     Ok(reply::receive(&id.to_ascii_uppercase(), &pieces, exit))
 }

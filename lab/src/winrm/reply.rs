@@ -88,6 +88,8 @@ pub(crate) struct Created<'a> {
     pub(crate) owner: &'a str,
     pub(crate) client: &'a str,
     pub(crate) working_directory: Option<&'a str>,
+    /// Names and values.
+    pub(crate) environment: Vec<(&'a str, &'a str)>,
     pub(crate) idle: &'a str,
     pub(crate) input: &'a str,
     pub(crate) output: &'a str,
@@ -107,7 +109,7 @@ impl Created<'_> {
              <w:Selector Name=\"ShellId\">{id}</w:Selector></w:SelectorSet>\
              </a:ReferenceParameters></x:ResourceCreated><rsp:Shell xmlns:rsp=\"{SHELL}\">\
              <rsp:ShellId>{id}</rsp:ShellId><rsp:ResourceUri>{CMD}</rsp:ResourceUri>\
-             <rsp:Owner>{}</rsp:Owner><rsp:ClientIP>{}</rsp:ClientIP>{}\
+             <rsp:Owner>{}</rsp:Owner><rsp:ClientIP>{}</rsp:ClientIP>{}{}\
              <rsp:IdleTimeOut>{}</rsp:IdleTimeOut><rsp:InputStreams>{}</rsp:InputStreams>\
              <rsp:OutputStreams>{}</rsp:OutputStreams>\
              <rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime>\
@@ -116,11 +118,26 @@ impl Created<'_> {
             escape(self.owner),
             escape(self.client),
             optional("WorkingDirectory", self.working_directory),
+            self.variables(),
             self.idle,
             escape(self.input),
             escape(self.output),
             id = self.shell_id,
         )
+    }
+}
+
+impl Created<'_> {
+    fn variables(&self) -> String {
+        if self.environment.is_empty() {
+            return String::new();
+        }
+        let variable = |(name, value): &(&str, &str)| {
+            let (name, value) = (escape(name), escape(value));
+            format!("<rsp:Variable Name=\"{name}\">{value}</rsp:Variable>")
+        };
+        let variables: String = self.environment.iter().map(variable).collect();
+        format!("<rsp:Environment>{variables}</rsp:Environment>")
     }
 }
 

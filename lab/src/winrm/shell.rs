@@ -77,10 +77,11 @@ impl Shell {
 
     /// Ends everything in it.
     fn close(&self) {
+        // First, so that a waiting Receive learns of it before it sees its process end.
+        self.gone.cancel();
         for (_, command) in lock(&self.commands).drain() {
             command.end(false);
         }
-        self.gone.cancel();
     }
 }
 

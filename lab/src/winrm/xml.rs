@@ -106,6 +106,9 @@ impl Element {
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute?;
+            if attribute.key.as_namespace_binding().is_some() {
+                continue;
+            }
             let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0)?;
             attributes.push((
                 attribute.key.local_name().into_inner().to_owned(),
