@@ -14,3 +14,4 @@ mod common;
 mod lab;
 mod schemas;
 mod ssh;
+mod transport;
