@@ -3,7 +3,8 @@
 
     ansible_inventory.py FLEETMEND ANSIBLE_INVENTORY [FILE…]
 
-For every example inventory in YAML (or each FILE), hosts, groups and variables must be equal.
+For every example inventory in YAML and every case of `inventory/tests/ansible/` (or each FILE),
+hosts, groups and variables must be equal; so too for several inventories read together.
 Prints each difference; the last line is `N passed, N failed`; exits with 1 if any failed.
 """
 
@@ -61,10 +62,11 @@ def is_inventory(path):
     return not {"group_vars", "host_vars"} & set(path.parts)
 
 
-def compare(fleetmend, ansible, inventory):
+def compare(fleetmend, ansible, inventories):
+    sources = [argument for path in inventories for argument in ("-i", str(path))]
     with tempfile.TemporaryDirectory() as folder:
-        ours = listing([fleetmend, "inventory", "list", "--json", "-i", str(inventory)], folder)
-        theirs = listing([ansible, "--list", "-i", str(inventory)], folder)
+        ours = listing([fleetmend, "inventory", "list", "--json", *sources], folder)
+        theirs = listing([ansible, "--list", *sources], folder)
     # The profile says how Ansible wrote encrypted values down; it is no part of the inventory.
     for side in (ours, theirs):
         side.get("_meta", {}).pop("profile", None)
@@ -73,28 +75,37 @@ def compare(fleetmend, ansible, inventory):
     return list(differences(ours, theirs)), f"{hosts} hosts with variables, {groups} groups"
 
 
+def inventories_of(folder):
+    found = [*folder.rglob("*.yaml"), *folder.rglob("*.yml")]
+    return sorted(path for path in found if is_inventory(path.relative_to(folder)))
+
+
+def default_cases():
+    root = pathlib.Path(__file__).resolve().parents[2] / "inventory"
+    examples = inventories_of(root / "examples")
+    cases = inventories_of(root / "tests" / "ansible")
+    if not examples or not cases:
+        sys.exit(f"no inventory to compare under {root}")
+    return [[path] for path in [*examples, *cases]] + [cases, cases[::-1], examples]
+
+
 def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     fleetmend, ansible = (str(pathlib.Path(path).absolute()) for path in sys.argv[1:3])
-    examples = pathlib.Path(__file__).resolve().parents[2] / "inventory" / "examples"
-    files = [pathlib.Path(path).resolve() for path in sys.argv[3:]]
-    if not files:
-        found = [*examples.rglob("*.yaml"), *examples.rglob("*.yml")]
-        files = sorted(path for path in found if is_inventory(path.relative_to(examples)))
-    if not files:
-        sys.exit("no inventory to compare")
+    named = [[pathlib.Path(path).resolve()] for path in sys.argv[3:]]
     passed = failed = 0
-    for file in files:
+    for files in named or default_cases():
         try:
-            lines, size = compare(fleetmend, ansible, file)
+            lines, size = compare(fleetmend, ansible, files)
         except (RuntimeError, ValueError, OSError, subprocess.TimeoutExpired) as error:
             lines, size = [str(error)], "not compared"
         if lines:
             failed += 1
         else:
             passed += 1
-        print(f"{'FAIL' if lines else 'ok  '} {file.name}: {size}")
+        name = " + ".join(file.name for file in files)
+        print(f"{'FAIL' if lines else 'ok  '} {name}: {size}")
         for line in lines:
             print(f"     {line}")
     print(f"{passed} passed, {failed} failed")
