@@ -283,7 +283,7 @@ pub(crate) fn refusal(error: &std::io::Error) -> Option<String> {
 }
 
 /// Returns the channel binding `tls-server-end-point` of RFC 5929 section 4 for the peer's
-/// certificate, with its prefix; none where the certificate's signature names no hash.
+/// certificate, with its prefix; none where the certificate cannot be read.
 pub(crate) fn channel_binding(certificate: &[u8]) -> Option<Vec<u8>> {
     let hash = end_point_hash(certificate)?;
     let mut token = b"tls-server-end-point:".to_vec();
@@ -291,7 +291,8 @@ pub(crate) fn channel_binding(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(token)
 }
 
-/// Hashes the certificate with its own signature's hash; MD5 and SHA-1 count as SHA-256.
+/// Hashes the certificate with its own signature's hash; MD5, SHA-1 and what names no hash
+/// count as SHA-256.
 fn end_point_hash(certificate: &[u8]) -> Option<Vec<u8>> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let algorithm = &parsed.signature_algorithm;
@@ -301,25 +302,16 @@ fn end_point_hash(certificate: &[u8]) -> Option<Vec<u8>> {
         }
         _ => algorithm.algorithm.to_id_string(),
     };
-    match hash.as_str() {
-        // md5, sha1 and sha256 with RSA, sha1 and sha256 with ECDSA, then bare (for PSS).
-        "1.2.840.113549.1.1.4"
-        | "1.2.840.113549.1.1.5"
-        | "1.2.840.113549.1.1.11"
-        | "1.2.840.10045.4.1"
-        | "1.2.840.10045.4.3.2"
-        | "1.3.14.3.2.26"
-        | "1.3.14.3.2.29"
-        | "1.2.840.113549.2.5"
-        | "2.16.840.1.101.3.4.2.1" => Some(Sha256::digest(certificate).to_vec()),
+    // Hash with RSA, with ECDSA, and bare (for PSS).
+    Some(match hash.as_str() {
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" | "2.16.840.1.101.3.4.2.2" => {
-            Some(Sha384::digest(certificate).to_vec())
+            Sha384::digest(certificate).to_vec()
         }
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" | "2.16.840.1.101.3.4.2.3" => {
-            Some(Sha512::digest(certificate).to_vec())
+            Sha512::digest(certificate).to_vec()
         }
-        _ => None,
-    }
+        _ => Sha256::digest(certificate).to_vec(),
+    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ mod logon;
 mod multipart;
 mod ntlm;
 mod program;
+#[cfg(test)]
+mod recordings;
 mod shell;
 mod target;
 mod wire;
