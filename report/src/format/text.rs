@@ -105,9 +105,15 @@ fn outcomes(summary: &Summary, options: TextOptions) -> Table {
 }
 
 fn rows(results: &[&HostResult], options: TextOptions) -> Table {
-    let wide = options.width.is_none_or(|width| width >= WIDE);
+    let wide = options.width.is_some_and(|width| width >= WIDE);
     let mut table = empty(options);
-    if wide {
+    if options.width.is_none() {
+        table.set_header(header(["PC", "ENDED AS", "WHY → NEXT"], options));
+        for result in results {
+            let (name, ended) = name_and_end(result, options);
+            table.add_row([name, ended, Cell::new(why_and_next(result))]);
+        }
+    } else if wide {
         table.set_header(header(["PC", "ENDED AS", "WHY", "NEXT"], options));
         for result in results {
             let (name, ended) = name_and_end(result, options);
@@ -129,6 +135,16 @@ fn rows(results: &[&HostResult], options: TextOptions) -> Table {
         }
     }
     table
+}
+
+/// Reason and next step in one line, which stays one in a pipe.
+fn why_and_next(result: &HostResult) -> String {
+    let (why, next) = (clean(&result.reason, false), clean(&result.next, false));
+    match (why.is_empty(), next.is_empty()) {
+        (_, true) => why.into_owned(),
+        (true, false) => format!("→ {next}"),
+        (false, false) => format!("{why} → {next}"),
+    }
 }
 
 fn name_and_end(result: &HostResult, options: TextOptions) -> (Cell, Cell) {
@@ -326,11 +342,11 @@ mod tests {
          needs-hands      1  bitlocker
 
         Not well yet, and what to do next:
-         PC                      ENDED AS                        WHY                                                                                                                      NEXT
-         pc-003.corp.example.jp  not-repaired(no-account(1787))  the domain has no account for this PC, or it is disabled (1787)                                                          enable or restore the account in Active Directory, then run again
-         pc-006                  unreachable(timed-out)          nothing answered on 5986, 5985 and 22 within 5 s                                                                         switch the PC on or check its network, then run again
-         pc-005                  access-denied(logon)            the PC refused .\fleetadmin: 401 after NTLM\u{1b}[2J; a local account may be held back by LocalAccountTokenFilterPolicy  check the password of the local account, then run again with --limit pc-005
-         経理-04                 needs-hands(bitlocker)          BitLocker は再起動で回復キーを求める状態です (0x80310000)                                                                回復キーを用意してから、この PC で手動で再起動してください
+         PC                      ENDED AS                        WHY → NEXT
+         pc-003.corp.example.jp  not-repaired(no-account(1787))  the domain has no account for this PC, or it is disabled (1787) → enable or restore the account in Active Directory, then run again
+         pc-006                  unreachable(timed-out)          nothing answered on 5986, 5985 and 22 within 5 s → switch the PC on or check its network, then run again
+         pc-005                  access-denied(logon)            the PC refused .\fleetadmin: 401 after NTLM\u{1b}[2J; a local account may be held back by LocalAccountTokenFilterPolicy → check the password of the local account, then run again with --limit pc-005
+         経理-04                 needs-hands(bitlocker)          BitLocker は再起動で回復キーを求める状態です (0x80310000) → 回復キーを用意してから、この PC で手動で再起動してください
         ");
     }
 
