@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use fleetmend_yaml::{Node, Position, Value};
 
 use crate::error::{InventoryError, Problem};
+use crate::settings::ADDRESS_NAMES;
 use crate::vars::{self, Vars};
 use crate::{Place, Warning};
 
@@ -59,15 +60,6 @@ pub(crate) struct Graph {
     pub(crate) errors: Vec<InventoryError>,
     pub(crate) warnings: BTreeSet<Warning>,
 }
-
-/// The variables that set a host's address, for telling two PCs of one name apart.
-const ADDRESS_NAMES: [&str; 5] = [
-    "address",
-    "ansible_host",
-    "ansible_ssh_host",
-    "ansible_winrm_host",
-    "ansible_psrp_host",
-];
 
 impl Graph {
     /// Returns the graph of `all` and `ungrouped` alone.
@@ -254,28 +246,31 @@ impl Graph {
         let Some(host) = self.hosts.get_mut(id.0) else {
             return;
         };
-        let mut clash = None;
-        for name in ADDRESS_NAMES {
-            let Some(var) = vars.get(name) else { continue };
-            let Some(address) = var.node.as_str() else {
-                continue;
-            };
-            match &host.address {
-                Some((first, first_place)) if first != address && *first_place != var.place() => {
-                    let problem = Problem::TwoAddresses {
-                        host: host.name.clone(),
-                        first: first.clone(),
-                        second: address.to_owned(),
-                        first_place: first_place.clone(),
-                    };
-                    clash = Some(InventoryError::new(var.place(), problem));
-                }
-                Some(_) => {}
-                None => host.address = Some((address.to_owned(), var.place())),
-            }
-        }
         vars::merge(&mut host.vars, vars);
-        self.errors.extend(clash);
+        let found = ADDRESS_NAMES.iter().find_map(|name| vars.get(*name));
+        let Some((var, address)) = found.and_then(|var| Some((var, var.node.as_str()?))) else {
+            return;
+        };
+        match &host.address {
+            Some((first, first_place)) if first != address => {
+                let problem = Problem::TwoAddresses {
+                    host: host.name.clone(),
+                    first: first.clone(),
+                    second: address.to_owned(),
+                    first_place: first_place.clone(),
+                };
+                self.errors.push(InventoryError::new(var.place(), problem));
+            }
+            Some(_) => {}
+            None => host.address = Some((address.to_owned(), var.place())),
+        }
+    }
+
+    /// Drops all variables once they are joined: among them are passwords, and what is kept for
+    /// showing must hold none.
+    pub(crate) fn forget_variables(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.vars.clear());
+        self.hosts.iter_mut().for_each(|host| host.vars.clear());
     }
 
     /// Joins loose ends as Ansible does after the last source: groups without a parent go under

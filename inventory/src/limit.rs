@@ -259,13 +259,13 @@ impl Limit<'_> {
     }
 }
 
-/// Splits at `,` and `:` that stand in no brackets. A piece that is a name as it is (an IPv6
-/// address) and a regular expression, which may hold colons, are not split at them.
+/// Splits at `,` and `:` that stand in no brackets. A piece that is a name as it is or an IPv6
+/// address, and a regular expression, which may hold colons, are not split at them.
 fn split(expression: &str, is_name: impl Fn(&str) -> bool) -> Vec<String> {
     let mut parts = Vec::new();
     for piece in cut(expression, ',') {
         let bare = piece.trim_start_matches(['&', '!']);
-        if is_name(bare) || bare.starts_with(['~', '@']) {
+        if is_name(bare) || bare.contains("::") || bare.starts_with(['~', '@']) {
             parts.push(piece);
         } else {
             parts.extend(cut(&piece, ':'));

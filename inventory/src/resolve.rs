@@ -58,6 +58,7 @@ pub(crate) fn resolve(
     if errors.is_empty() {
         errors.extend(check::shared_addresses(&hosts, &graph, &variables));
     }
+    graph.forget_variables();
     match InventoryErrors::from_vec(errors) {
         Some(errors) => Err(errors),
         None => Ok(Inventory {
