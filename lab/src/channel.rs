@@ -21,6 +21,9 @@ const START_UP: Duration = Duration::from_millis(700);
 /// What the bootstrap exits with when a request line is damaged.
 const DAMAGED_LINE: i32 = 0x464D_0005;
 
+/// The exit code of a process that somebody ended.
+const KILLED: i32 = 1;
+
 /// Error id of a step whose script the lab neither simulates nor was taught.
 pub const UNKNOWN_SCRIPT: &str = "LabUnknownScript";
 
@@ -50,7 +53,9 @@ pub(crate) async fn serve(pc: &SimPc, user: &str, stdio: &mut Stdio) -> Result<i
         if noisy {
             stdio.print(&noise::chatter(japanese)).await?;
         }
-        let reply = answer(pc, user, &request).await;
+        let Some(reply) = answer(pc, user, &request).await else {
+            return Ok(KILLED);
+        };
         let frame = frame(&request, &reply);
         stdio.print(frame.as_bytes()).await?;
     }
@@ -75,8 +80,9 @@ fn parse(line: &[u8]) -> Option<Request> {
     })
 }
 
-/// Answers one request; never comes back for a step that hangs.
-async fn answer(pc: &SimPc, user: &str, request: &Request) -> Value {
+/// Answers one request; `None` when the process dies over it. Never comes back for a step that
+/// hangs.
+async fn answer(pc: &SimPc, user: &str, request: &Request) -> Option<Value> {
     count(&pc.shared().counters.steps);
     let digest = registry::digest(&request.script);
     let name = pc.shared().scripts.name_of(&digest).map(str::to_owned);
@@ -88,10 +94,10 @@ async fn answer(pc: &SimPc, user: &str, request: &Request) -> Value {
         .cloned();
     if let Some(taught) = taught {
         tokio::time::sleep(taught.delay).await;
-        return match taught.reply {
+        return Some(match taught.reply {
             Ok(answer) => success(answer, &[]),
             Err(error) => failure(&error.id, error.code, &error.message),
-        };
+        });
     }
     let outcome = match name.as_deref() {
         Some(script) => {
@@ -100,16 +106,21 @@ async fn answer(pc: &SimPc, user: &str, request: &Request) -> Value {
         }
         None => None,
     };
+    let Some((outcome, diag)) = outcome else {
+        count(&pc.shared().counters.unknown_scripts);
+        return Some(failure(
+            UNKNOWN_SCRIPT,
+            None,
+            &unknown(&digest, name.as_deref()),
+        ));
+    };
     match outcome {
-        Some((StepOutcome::Done(Ok(answer)), diag)) => success(answer, &diag),
-        Some((StepOutcome::Done(Err(StepError { id, code, message })), _)) => {
-            failure(&id, code, &message)
+        StepOutcome::Done(Ok(answer)) => Some(success(answer, &diag)),
+        StepOutcome::Done(Err(StepError { id, code, message })) => {
+            Some(failure(&id, code, &message))
         }
-        Some((StepOutcome::Hangs, _)) => std::future::pending().await,
-        None => {
-            count(&pc.shared().counters.unknown_scripts);
-            failure(UNKNOWN_SCRIPT, None, &unknown(&digest, name.as_deref()))
-        }
+        StepOutcome::Hangs => std::future::pending().await,
+        StepOutcome::Dies => None,
     }
 }
 

@@ -171,4 +171,21 @@ mod tests {
         assert_eq!(at(999), "127.64.3.238");
         assert!(nth_address(Ipv4Addr::new(127, 255, 255, 0), 300).is_err());
     }
+
+    #[tokio::test]
+    async fn one_address_holds_a_fleet_by_its_ports() {
+        let plan = crate::mix::Mix::Demo.plan(24, None);
+        let endpoints = open_one_address(&plan).await.unwrap();
+        let ports: std::collections::BTreeSet<u16> = endpoints
+            .iter()
+            .map(|endpoint| endpoint.address.port())
+            .collect();
+        assert!(
+            endpoints
+                .iter()
+                .all(|endpoint| endpoint.address.ip() == Ipv4Addr::LOCALHOST)
+        );
+        // A PC that is off may leave its port to another one.
+        assert!(ports.len() >= 23 && !ports.contains(&0));
+    }
 }

@@ -141,6 +141,8 @@ pub enum RepairFault {
     BetweenDirectoryAndPc,
     /// The process hangs after the directory took the new password, and never answers.
     HangsInBetween,
+    /// The process dies after the directory took the new password, without an answer.
+    DiesInBetween,
     /// Nothing is done, and yet the step says that it was.
     LiesAboutSuccess,
 }

@@ -92,6 +92,38 @@ impl Scenario {
         }
     }
 
+    /// Returns how such a run ends without a domain credential.
+    pub fn expected_without_credential(self, transport: TransportKind) -> Outcome {
+        match self {
+            Self::PasswordMismatch
+            | Self::MismatchWithoutNltest
+            | Self::LostSecret
+            | Self::RepairCutShort
+            | Self::RepairLies => Outcome::Blocked {
+                guard: "needs-credential".to_owned(),
+            },
+            _ => self.expected(transport),
+        }
+    }
+
+    /// Returns how a check ends (diagnose only), when a domain credential is given and may reach
+    /// PCs.
+    pub fn expected_in_check(self, transport: TransportKind) -> Outcome {
+        let would = |rung: &str| Outcome::WouldRepair {
+            rung: rung.to_owned(),
+        };
+        match self {
+            Self::PasswordMismatch
+            | Self::MismatchWithoutNltest
+            | Self::LaggingController
+            | Self::RepairCutShort
+            | Self::RepairLies => would("sc-reset"),
+            Self::NetlogonStopped => would("netlogon-rediscover"),
+            Self::LostSecret => would("secure-channel-repair"),
+            _ => self.expected(transport),
+        }
+    }
+
     /// Returns the end of what no rung mends.
     fn expected_unmended(self, transport: TransportKind) -> Outcome {
         let not_repaired = |id: &str, code: u32| Outcome::NotRepaired {

@@ -206,11 +206,8 @@ pub fn repair(
     let new = domain
         .reset_computer(&pc.name, now)
         .ok_or(RepairError::NoAccount)?;
-    match pc.repair_fault {
-        RepairFault::BetweenDirectoryAndPc | RepairFault::HangsInBetween => {
-            return Err(RepairError::LocalStore);
-        }
-        RepairFault::None | RepairFault::LiesAboutSuccess => {}
+    if pc.repair_fault != RepairFault::None {
+        return Err(RepairError::LocalStore);
     }
     let previous = pc.secret.map(|secret| secret.current);
     pc.secret = Some(MachineSecret {

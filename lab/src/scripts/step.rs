@@ -53,6 +53,8 @@ pub(crate) enum StepOutcome {
     Done(Result<Value, StepError>),
     /// It never comes back.
     Hangs,
+    /// Its process dies before it answers.
+    Dies,
 }
 
 /// How long a step takes on a PC of ordinary speed, before the lab's time scale.

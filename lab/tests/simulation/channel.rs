@@ -264,6 +264,32 @@ async fn a_step_that_hangs_ends_with_its_process() {
 }
 
 #[tokio::test]
+async fn a_step_that_dies_ends_its_process_without_an_answer() {
+    let lab = lab(Scenario::PasswordMismatch).await;
+    let pc = only(&lab).sim.clone();
+    pc.machine().repair_fault = RepairFault::DiesInBetween;
+    let before = lab.shared().domain().computer("PC-001").cloned().unwrap();
+    let password = lab.domain_credential().password.reveal().to_owned();
+    let command = LabCommand {
+        user: USER.into(),
+        line: start_line(),
+        through_shell: true,
+        code_page: None,
+    };
+    let text = text_of("trust-repair/secure-channel-repair.ps1");
+    let input = request(1, &text, &repair(&password));
+    let (stdout, _, code) = run(std::sync::Arc::new(pc.clone()), command, &input).await;
+    assert_eq!((stdout, code), (Vec::new(), 1));
+    let after = lab.shared().domain().computer("PC-001").cloned().unwrap();
+    assert_eq!(
+        after.previous,
+        Some(before.current),
+        "the directory is ahead"
+    );
+    assert_ne!(pc.machine().secret.unwrap().current, after.current);
+}
+
+#[tokio::test]
 async fn an_unknown_script_is_named_by_its_digest_and_can_be_taught() {
     let text = "param($Params)\n'経理'\n";
     let sha = digest(text.as_bytes());

@@ -108,3 +108,29 @@ async fn every_answer_in_every_state_fits_its_schema() {
     assert_eq!(checked, Scenario::ALL.len() * 2 * 2 * 3 * 2 * SCRIPTS.len());
     assert_eq!(lab.shutdown().await, 0);
 }
+
+#[tokio::test]
+async fn every_shipped_script_is_simulated() {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../playbooks/library");
+    let mut shipped = Vec::new();
+    for playbook in std::fs::read_dir(&library)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if !playbook.is_dir() {
+            continue;
+        }
+        let folder = playbook.file_name().unwrap().to_str().unwrap().to_owned();
+        for file in std::fs::read_dir(&playbook)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
+            let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+            if name.ends_with(".ps1") {
+                shipped.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    shipped.sort();
+    assert_eq!(shipped, SCRIPTS, "lab/src/scripts has one handler a script");
+}

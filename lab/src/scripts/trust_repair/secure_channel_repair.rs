@@ -13,10 +13,10 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         .unwrap_or_default()
         .to_ascii_lowercase();
     let result = repair(context, &controller);
-    if result == Err(RepairError::LocalStore)
-        && context.pc.repair_fault == RepairFault::HangsInBetween
-    {
-        return StepOutcome::Hangs;
+    match (result, context.pc.repair_fault) {
+        (Err(RepairError::LocalStore), RepairFault::HangsInBetween) => return StepOutcome::Hangs,
+        (Err(RepairError::LocalStore), RepairFault::DiesInBetween) => return StepOutcome::Dies,
+        _ => {}
     }
     let pinned = result.is_ok() && context.pc.netlogon.running;
     let mut answer = json!({
