@@ -22,6 +22,9 @@ use crate::{
 /// How long the end of a process may take before the wire is given up.
 const TERMINATE: Duration = Duration::from_secs(10);
 
+/// How long a process that was asked to end has for it.
+const STOP: Duration = Duration::from_secs(3);
+
 /// Runs steps and commands over a [`Wire`].
 ///
 /// The process starts with the first step and serves every further one. After a deadline, a
@@ -108,7 +111,7 @@ impl StepChannel {
         let line = Request {
             marker,
             id,
-            script: Zeroizing::new(request.script.text.clone()),
+            script: script_text(request),
             params,
         }
         .encode();
@@ -179,10 +182,30 @@ impl StepChannel {
 
     /// Ends the process, with limits of its own: it also runs after a deadline or a cancel.
     async fn terminate(&mut self) {
-        self.process = None;
         let limits = Limits::within(TERMINATE, &CancellationToken::new());
+        if self.process.take().is_some()
+            && let Some(line) = self.dialect.stop_line()
+        {
+            self.ask_to_stop(line).await;
+        }
         if let Err(error) = guard::bounded(&limits, self.wire.terminate(&limits)).await {
             self.lost = Some(format!("the connection was given up: {error}"));
+        }
+    }
+
+    /// Tells a process that listens while a step runs to end, and waits a little until it has.
+    async fn ask_to_stop(&mut self, line: &[u8]) {
+        let limits = Limits::within(STOP, &CancellationToken::new());
+        if guard::bounded(&limits, self.wire.send(line, false, &limits))
+            .await
+            .is_err()
+        {
+            return;
+        }
+        while let Ok(received) = guard::bounded(&limits, self.wire.receive(&limits)).await {
+            if received.exit_code.is_some() {
+                return;
+            }
         }
     }
 
@@ -298,41 +321,69 @@ impl Session for StepChannel {
     }
 }
 
+/// An empty field would be no field for `sh`.
+fn script_text(request: &StepRequest) -> Zeroizing<String> {
+    let text = &request.script.text;
+    Zeroizing::new(if text.is_empty() {
+        "\n".to_owned()
+    } else {
+        text.clone()
+    })
+}
+
 /// Returns visible and secret parameters as one JSON object, in memory that is wiped.
 fn merged_params(request: &StepRequest) -> Result<Zeroizing<String>, SessionError> {
     let not_run = |error: serde_json::Error| SessionError::NotRun {
         detail: format!("parameters: {error}"),
     };
+    let hidden = |name: &String| {
+        request.secrets.contains_key(name) || request.credentials.contains_key(name)
+    };
     let visible: Map<String, Value> = request
         .params
         .iter()
-        .filter(|(name, _)| !request.secrets.contains_key(*name))
+        .filter(|(name, _)| !hidden(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let mut text = Zeroizing::new(serde_json::to_string(&visible).map_err(not_run)?);
-    if request.secrets.is_empty() {
+    if request.secrets.is_empty() && request.credentials.is_empty() {
         return Ok(text);
     }
     // Written by hand, so that no copy of a secret lives in a JSON value: a secret of n bytes
     // takes at most 6 n when escaped, so the text never moves.
-    let room: usize = request
-        .secrets
+    let secrets = request.secrets.iter().map(|(name, secret)| name.len() + secret.reveal().len());
+    let credentials = request
+        .credentials
         .iter()
-        .map(|(name, secret)| 6 * (name.len() + secret.reveal().len()) + 8)
-        .sum();
+        .map(|(name, held)| name.len() + held.user.len() + held.password.reveal().len() + 32);
+    let room: usize = secrets.chain(credentials).map(|size| 6 * size + 8).sum();
     let mut whole = Zeroizing::new(String::with_capacity(text.len() + room));
     text.pop();
     whole.push_str(&text);
     for (name, secret) in &request.secrets {
-        if whole.len() > 1 {
-            whole.push(',');
-        }
-        push_json_string(&mut whole, name);
-        whole.push(':');
+        push_json_name(&mut whole, name);
         push_json_string(&mut whole, secret.reveal());
+    }
+    for (name, credential) in &request.credentials {
+        push_json_name(&mut whole, name);
+        whole.push('{');
+        push_json_name(&mut whole, "user");
+        push_json_string(&mut whole, &credential.user);
+        push_json_name(&mut whole, "password");
+        push_json_string(&mut whole, credential.password.reveal());
+        whole.push('}');
     }
     whole.push('}');
     Ok(whole)
+}
+
+/// Begins a member of a JSON object.
+fn push_json_name(text: &mut String, name: &str) {
+    if !text.ends_with('{') {
+        text.push(',');
+    }
+    push_json_string(text, name);
+    text.push(':');
 }
 
 fn push_json_string(text: &mut String, value: &str) {
@@ -393,6 +444,7 @@ mod tests {
             script: std::sync::Arc::new(script),
             params: Map::new(),
             secrets: std::collections::BTreeMap::new(),
+            credentials: std::collections::BTreeMap::new(),
         };
         assert_eq!(*merged_params(&request).unwrap(), "{}");
         request
@@ -406,6 +458,17 @@ mod tests {
         assert_eq!(
             parsed,
             json!({"d": "example.jp", "p": "a\"\\\n\u{1}信頼😀"})
+        );
+        let credential = fleetmend_model::Credential {
+            user: r"CORP\修復".into(),
+            password: Secret::new("a{b".into()),
+        };
+        request.secrets.clear();
+        request.credentials.insert("p".into(), credential);
+        let parsed: Value = serde_json::from_str(&merged_params(&request).unwrap()).unwrap();
+        assert_eq!(
+            parsed,
+            json!({"d": "example.jp", "p": {"user": r"CORP\修復", "password": "a{b"}})
         );
     }
 }

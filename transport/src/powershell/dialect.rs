@@ -37,6 +37,14 @@ impl Dialect {
         }
     }
 
+    /// Returns what ends a process from within while it runs a step, where the far end listens.
+    pub(super) fn stop_line(self) -> Option<&'static [u8]> {
+        match self {
+            Self::PowerShell => None,
+            Self::Sh => Some(b"stop\n"),
+        }
+    }
+
     pub(super) fn decode(self, json: &[u8]) -> Result<Answer, FrameError> {
         match self {
             Self::PowerShell => Answer::decode(json),
