@@ -55,6 +55,14 @@ pub trait Pc: Send + Sync + 'static {
     /// fault 5, as `LocalAccountTokenFilterPolicy` = 0 does).
     fn may_use_winrm(&self, user: &str) -> bool;
 
+    /// Whether there is a program at this full path (without quotes). Asked when a client wants
+    /// it started without cmd.exe; if there is none, WinRM answers fault 2147942402 and nothing
+    /// is started.
+    fn has_program(&self, path: &str) -> bool {
+        let _ = path;
+        true
+    }
+
     /// Starts a process.
     fn spawn(&self, command: LabCommand) -> Process;
 }

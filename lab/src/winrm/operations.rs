@@ -193,7 +193,9 @@ fn command(
         line.push_str(&argument.text);
     }
     let through_shell = !request.has("WINRS_SKIP_CMD_SHELL");
-    if !through_shell && !is_full_path(program) {
+    let path = program.trim_matches('"');
+    let found = through_shell || (is_full_path(path) && winrm.pc().has_program(path));
+    if !found {
         return Err(Fault::FileNotFound);
     }
     let length = line.encode_utf16().count();
@@ -231,7 +233,7 @@ fn command(
 
 /// CreateProcess, unlike cmd.exe, is called here with a module name: no search, no extension.
 fn is_full_path(program: &str) -> bool {
-    let mut letters = program.trim_start_matches('"').chars();
+    let mut letters = program.chars();
     letters
         .next()
         .is_some_and(|drive| drive.is_ascii_alphabetic())

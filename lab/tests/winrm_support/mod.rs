@@ -1,7 +1,5 @@
 //! A PC with a handful of commands, and a lab around it.
 
-#![expect(dead_code, reason = "each test file uses a part of it")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,8 +42,16 @@ impl Pc for TestPc {
         user != LESSER
     }
 
+    fn has_program(&self, path: &str) -> bool {
+        // As everywhere, cmd.exe has no file for echo.
+        !path.ends_with("\\echo.exe")
+    }
+
     fn spawn(&self, command: LabCommand) -> Process {
-        let line = command.line.replace("C:\\Windows\\System32\\", "");
+        let line = command
+            .line
+            .replace("C:\\Windows\\System32\\", "")
+            .replacen(".exe", "", 1);
         self.lines.lock().unwrap().push(command);
         let (stdin, input) = mpsc::channel(4);
         let (output, receiver) = mpsc::channel(4);
