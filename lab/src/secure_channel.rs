@@ -227,7 +227,9 @@ fn refuse_call(pc: &Machine, domain: &Domain, asked: &str) -> Option<u32> {
         return Some(win32::RPC_SERVER_UNAVAILABLE);
     }
     let known = pc.domain.as_ref().is_some_and(|own| domain.is_named(own));
-    (!known || !domain.is_named(asked)).then_some(win32::NO_SUCH_DOMAIN)
+    // A controller has no channel to itself.
+    let none = !known || !domain.is_named(asked) || pc.is_controller();
+    none.then_some(win32::NO_SUCH_DOMAIN)
 }
 
 /// Sets the channel up and remembers how that went.

@@ -64,7 +64,8 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         "trust-repair/netlogon-rediscover.ps1" => 3_500,
         "trust-repair/sc-reset.ps1" => 1_500,
         "trust-repair/secure-channel-repair.ps1" => 3_000,
-        "trust-repair/verify.ps1" => 1_800,
+        // Two runs, two seconds apart.
+        "trust-repair/verify.ps1" => 3_400,
         _ => 300,
     })
 }

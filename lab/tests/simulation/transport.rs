@@ -65,6 +65,7 @@ async fn diagnose(session: &mut dyn Session) -> Value {
         }),
         params: params.as_object().cloned().unwrap_or_else(Map::new),
         secrets: Default::default(),
+        credentials: Default::default(),
     };
     session
         .run_step(&step, &limits())

@@ -5,24 +5,18 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::controller;
 use super::probe::{self, Asked};
 use crate::machine::{LogEvent, Service};
 use crate::scripts::{StepContext, StepOutcome};
 use crate::secure_channel;
-use crate::win32;
-
-const PORTS: [u16; 7] = [53, 88, 135, 389, 445, 464, 636];
 
 pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
     let mut errors = Vec::new();
-    let channel = channel(context, &mut errors);
-    let (dc, reached) = controller(context, &mut errors);
+    let channel = channel(context);
+    let (dc, clock) = controller::look(context, &mut errors);
     let pc = &*context.pc;
     let now = pc.local_time(context.now);
-    let (offset, source) = match reached {
-        true => (json!(pc.clock_offset_ms as f64 / 1000.0), json!("sntp")),
-        false => (Value::Null, Value::Null),
-    };
     let updates: Vec<Value> = pc.updates.iter().rev().take(20).map(update).collect();
     StepOutcome::Done(Ok(json!({
         "taken_at": rfc3339(now),
@@ -50,7 +44,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         },
         "channel": channel,
         "dc": dc,
-        "clock": { "offset_seconds": offset, "source": source },
+        "clock": clock,
         "events": events(context, now),
         "updates": updates,
         "machine_identity_isolation": {
@@ -60,19 +54,15 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
     })))
 }
 
-/// Asks for the channel, unless the PC has none: outside a domain, or on a controller.
-fn channel(context: &mut StepContext<'_>, errors: &mut Vec<Value>) -> Value {
-    let domain = match context.pc.domain.clone() {
-        Some(domain) if !context.pc.is_controller() => domain,
-        _ => return no_channel(),
+/// Asks for the channel, unless the PC is in no domain.
+fn channel(context: &mut StepContext<'_>) -> Value {
+    let Some(domain) = context.pc.domain.clone() else {
+        return no_channel();
     };
     let answer = secure_channel::query(context.pc, context.domain, &domain);
     let query = probe::asked(context, answer);
     let verify = probe::verify(context, &domain);
     let (test, test_error) = probe::test_channel(context, &domain);
-    if let Some(id) = test_error.as_str() {
-        errors.push(json!({ "probe": "test-channel", "code": null, "error_id": id }));
-    }
     let mut verify_object = asked(&verify);
     verify_object.insert("trust_status".to_owned(), json!(verify.trust_status));
     json!({
@@ -111,74 +101,6 @@ fn asked(asked: &Asked) -> Map<String, Value> {
     );
     object.insert("dc".to_owned(), json!(asked.dc));
     object
-}
-
-/// Returns the controller part, and whether a controller answers.
-fn controller(context: &StepContext<'_>, errors: &mut Vec<Value>) -> (Value, bool) {
-    let requested = context
-        .text("domain_controller")
-        .map(str::to_ascii_lowercase);
-    if context.pc.domain.is_none() || context.pc.is_controller() {
-        return (
-            controller_value(requested, None, Value::Null, None, Some(false)),
-            false,
-        );
-    }
-    let pc = &*context.pc;
-    let located = secure_channel::locate(pc, context.domain);
-    let named = requested
-        .as_deref()
-        .map(|name| (name, context.domain.controller(name)));
-    let target = match named {
-        Some((_, found)) => found,
-        None => located,
-    };
-    let reached = target.is_some_and(|dc| secure_channel::reaches(pc, dc));
-    let found = target.filter(|_| reached || named.is_some());
-    let error = if found.is_some() {
-        win32::OK
-    } else {
-        win32::NO_SUCH_DOMAIN
-    };
-    if found.is_none() {
-        errors.push(json!({ "probe": "locate", "code": error, "error_id": null }));
-    }
-    let name = requested
-        .clone()
-        .or_else(|| found.map(|dc| dc.dns_name.to_ascii_lowercase()));
-    let address = found.map(|dc| dc.address.to_string());
-    let open = name.is_some().then_some(reached);
-    let mut value = controller_value(requested, name, json!(error), address, open);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("located".to_owned(), json!(found.is_some()));
-        let site = found.map(|_| "Default-First-Site-Name");
-        object.insert("site".to_owned(), json!(site));
-    }
-    (value, reached)
-}
-
-/// `open`: whether the ports accept; `None` or outside a domain: not tried.
-fn controller_value(
-    requested: Option<String>,
-    name: Option<String>,
-    error: Value,
-    address: Option<String>,
-    open: Option<bool>,
-) -> Value {
-    let tried = name.is_some();
-    let ports: Map<String, Value> = PORTS
-        .iter()
-        .map(|port| (format!("tcp_{port}"), json!(open.filter(|_| tried))))
-        .collect();
-    json!({
-        "requested": requested,
-        "located": null,
-        "error": error,
-        "name": name,
-        "address": address,
-        "site": null,
-        "ports": ports,
-    })
 }
 
 fn service(service: Service) -> Value {

@@ -1,5 +1,6 @@
 //! The scripts of `playbooks/library/trust-repair/`, by the schemas beside them.
 
+mod controller;
 pub(super) mod diagnose;
 pub(super) mod netlogon_rediscover;
 mod probe;

@@ -17,7 +17,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         let id = "CouldNotStartService,Microsoft.PowerShell.Commands.RestartServiceCommand";
         errors.push(json!({ "probe": "restart", "code": status, "error_id": id }));
     }
-    let pin_status = pin(context, &mut errors);
+    let pin_status = pin(context);
     let found = secure_channel::locate(context.pc, context.domain)
         .filter(|_| context.pc.netlogon.running)
         .map(|dc| dc.dns_name.to_ascii_lowercase());
@@ -37,17 +37,17 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
 }
 
 /// Binds the channel to the controller asked for, if one is.
-fn pin(context: &mut StepContext<'_>, errors: &mut Vec<Value>) -> Option<u32> {
+fn pin(context: &mut StepContext<'_>) -> Option<u32> {
     let controller = context.text("domain_controller")?.to_owned();
     let domain = context.text("domain")?.to_owned();
     if !context.elevated {
-        return None;
+        return Some(win32::ACCESS_DENIED);
     }
     let pinned = Some(controller.as_str());
     let answer = secure_channel::reset(context.pc, context.domain, &domain, pinned, context.now);
-    if answer.call != win32::OK {
-        errors.push(json!({ "probe": "pin", "code": answer.call, "error_id": null }));
-        return None;
-    }
-    Some(answer.connection)
+    Some(if answer.call == win32::OK {
+        answer.connection
+    } else {
+        answer.call
+    })
 }

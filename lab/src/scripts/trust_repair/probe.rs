@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::scripts::StepContext;
-use crate::secure_channel::{self, ChannelAnswer};
+use crate::secure_channel::{self, ChannelAnswer, RepairError};
 use crate::win32;
 
 /// What `nltest` (or the function beneath it) told, as every schema of trust-repair lays it out.
@@ -52,12 +52,20 @@ pub(super) fn verify(context: &mut StepContext<'_>, domain: &str) -> Asked {
 /// Returns what `Test-ComputerSecureChannel` says: its value and its error id.
 pub(super) fn test_channel(context: &StepContext<'_>, domain: &str) -> (Value, Value) {
     if !context.elevated {
-        return (Value::Null, json!("UnauthorizedAccessException"));
+        return (Value::Null, json!(error_id(RepairError::NotElevated)));
     }
     let answer = secure_channel::query(context.pc, context.domain, domain);
     if answer.call == win32::OK {
         (json!(answer.connection == win32::OK), Value::Null)
     } else {
-        (Value::Null, json!("FailToTestSecureChannel"))
+        (Value::Null, json!(error_id(RepairError::Call(answer.call))))
     }
+}
+
+/// Returns the `FullyQualifiedErrorId` of an error of `Test-ComputerSecureChannel`.
+pub(super) fn error_id(error: RepairError) -> String {
+    format!(
+        "{},Microsoft.PowerShell.Commands.TestComputerSecureChannelCommand",
+        error.id()
+    )
 }

@@ -1,11 +1,15 @@
 //! `trust-repair/secure-channel-repair.ps1`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::probe;
 use crate::machine::RepairFault;
 use crate::scripts::{StepContext, StepOutcome};
 use crate::secure_channel::{self, RepairError};
 use crate::win32;
+
+/// The HRESULT of an `LdapException`, which carries no Win32 code.
+const COR_E_EXCEPTION: i64 = -2_146_233_088;
 
 pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
     let controller = context
@@ -18,31 +22,47 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         (Err(RepairError::LocalStore), RepairFault::DiesInBetween) => return StepOutcome::Dies,
         _ => {}
     }
-    let pinned = result.is_ok() && context.pc.netlogon.running;
+    let called = result.is_ok();
+    let netlogon = context.pc.netlogon.running;
+    let pin = if netlogon {
+        context.pc.channel.status
+    } else {
+        win32::RPC_SERVER_UNAVAILABLE
+    };
     let mut answer = json!({
-        "repaired": result.is_ok().then_some(true),
+        "repaired": called.then_some(true),
         "error_id": null,
         "error_code": null,
         "credential_error": null,
-        "pin_status": pinned.then_some(context.pc.channel.status),
+        "pin_status": called.then_some(pin),
         "dc": controller,
         "event_record_id": context.pc.last_record(),
         "probe_errors": [],
     });
     if let (Err(error), Some(object)) = (result, answer.as_object_mut()) {
-        match error {
-            RepairError::Credential(code) => {
-                object.insert("credential_error".to_owned(), json!(code));
-                object.insert("probe_errors".to_owned(), probe_error("credential", error));
-            }
-            _ => {
-                object.insert("error_id".to_owned(), json!(error.id()));
-                object.insert("error_code".to_owned(), json!(error.code()));
-                object.insert("probe_errors".to_owned(), probe_error("repair", error));
-            }
-        }
+        tell(error, object);
     }
     StepOutcome::Done(Ok(answer))
+}
+
+/// The script tries the credential by LDAP before it calls the cmdlet: it tells apart a refused
+/// credential, a controller that could not be asked, and an error of the cmdlet.
+fn tell(error: RepairError, answer: &mut Map<String, Value>) {
+    match error {
+        RepairError::Credential(code) => {
+            answer.insert("credential_error".to_owned(), json!(code));
+        }
+        RepairError::NoController => {
+            let id = "System.DirectoryServices.Protocols.LdapException";
+            let failed =
+                json!([{ "probe": "credential", "code": COR_E_EXCEPTION, "error_id": id }]);
+            answer.insert("probe_errors".to_owned(), failed);
+        }
+        _ => {
+            answer.insert("error_id".to_owned(), json!(probe::error_id(error)));
+            answer.insert("error_code".to_owned(), json!(error.code()));
+        }
+    }
 }
 
 fn repair(context: &mut StepContext<'_>, controller: &str) -> Result<(), RepairError> {
@@ -67,8 +87,4 @@ fn repair(context: &mut StepContext<'_>, controller: &str) -> Result<(), RepairE
         &password,
         context.now,
     )
-}
-
-fn probe_error(probe: &str, error: RepairError) -> Value {
-    json!([{ "probe": probe, "code": error.code(), "error_id": error.id() }])
 }
