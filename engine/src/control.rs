@@ -37,8 +37,9 @@ impl ControlReceiver {
     /// Waits until the operator wants more of a stop than `seen`; for ever once the operator's
     /// end is gone.
     pub(crate) async fn beyond(&mut self, seen: Stop) -> Stop {
-        match self.0.wait_for(|stop| *stop > seen).await {
-            Ok(stop) => *stop,
+        let wanted = self.0.wait_for(|stop| *stop > seen).await.map(|stop| *stop);
+        match wanted {
+            Ok(stop) => stop,
             Err(_) => std::future::pending().await,
         }
     }

@@ -250,6 +250,7 @@ impl Pc {
                 Err(reason) => return Ok(Some(no_credential(&self.state, parameter, reason))),
             }
         }
+        self.clock = PhaseClock::default();
         self.note(HostEvent::RungStarted { rung })
             .await
             .map(|()| None)

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetmend_model::{HostEvent, Secret, StepEnd, StepRef};
 use fleetmend_transport::{ExecOutput, Limits, SessionError, StepRequest};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -61,27 +61,30 @@ impl Pc {
         let start = Instant::now();
         let request = self.request(plan, params);
         let mut end = self.send(&request, plan, &token).await;
-        let secrets: Vec<Secret> = request.secrets.into_values().collect();
+        let secrets: Vec<Secret> = request
+            .credentials
+            .into_values()
+            .map(|credential| credential.password)
+            .collect();
         scrub(&mut end, &secrets);
         self.tell_gate(plan, &end);
         self.ended(step, end, start).await
     }
 
-    /// Builds the request. A credential stands in the JSON object as `{"user", "password"}`
-    /// under its name; the password alone is secret, under `name.password`.
-    fn request(&self, plan: &StepPlan, mut params: Map<String, Value>) -> StepRequest {
-        let mut secrets = BTreeMap::new();
+    /// Builds the request with the credentials that the step needs.
+    fn request(&self, plan: &StepPlan, params: Map<String, Value>) -> StepRequest {
+        let mut credentials = BTreeMap::new();
         for (name, parameter) in &plan.secrets {
             let Some(held) = self.held.iter().find(|held| held.parameter == *parameter) else {
                 continue;
             };
-            params.insert(name.clone(), json!({ "user": held.credential.user }));
-            secrets.insert(format!("{name}.password"), held.credential.password.clone());
+            credentials.insert(name.clone(), held.credential.clone());
         }
         StepRequest {
             script: plan.script.clone(),
             params,
-            secrets,
+            secrets: BTreeMap::new(),
+            credentials,
         }
     }
 
@@ -105,7 +108,7 @@ impl Pc {
         let reply = timeout(plan.deadline + GRACE, session.run_step(request, &limits)).await;
         let error = match reply {
             Ok(Ok(reply)) => {
-                if request.secrets.is_empty() && !reply.diagnostics.is_empty() {
+                if request.credentials.is_empty() && !reply.diagnostics.is_empty() {
                     let host = &self.host.name;
                     tracing::debug!(%host, step = %plan.name, lines = ?reply.diagnostics, "said");
                 }

@@ -22,7 +22,8 @@ pub(super) fn rung_next(machine: Machine<'_>, rung: &RungState) -> Action {
         return over(rung, false);
     }
     match plan.steps.get(rung.answered) {
-        Some(step) if rung.verifies == 0 && !machine.context.overdue => {
+        // A rung that was begun runs at least its first step.
+        Some(step) if rung.verifies == 0 && !(machine.context.overdue && rung.ran) => {
             step_next(machine, rung, plan, step)
         }
         _ if rung.ran => verify_next(machine, rung),

@@ -1,0 +1,105 @@
+//! A journal in memory that can fail at any event.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use fleetmend_engine::{Journal, JournalError};
+use fleetmend_model::{Event, HostEvent, Record, RunId, StepRef};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+pub struct MemoryJournal {
+    records: Mutex<Vec<Record>>,
+    by_host: Mutex<BTreeMap<String, Vec<HostEvent>>>,
+    count: watch::Sender<usize>,
+    fail_at: Option<usize>,
+    pub failed: AtomicBool,
+    /// Panic instead of failing; hang instead of failing.
+    pub panics: bool,
+    pub hangs: bool,
+}
+
+impl MemoryJournal {
+    pub fn new(fail_at: Option<usize>) -> Self {
+        Self {
+            records: Mutex::default(),
+            by_host: Mutex::default(),
+            count: watch::Sender::new(0),
+            fail_at,
+            failed: AtomicBool::new(false),
+            panics: false,
+            hangs: false,
+        }
+    }
+
+    pub fn records(&self) -> Vec<Record> {
+        self.records.lock().unwrap().clone()
+    }
+
+    pub fn count(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    pub fn of(&self, host: &str) -> Vec<HostEvent> {
+        self.by_host
+            .lock()
+            .unwrap()
+            .get(host)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The step that the journal says is about to run on this PC.
+    pub fn announced(&self, host: &str) -> Option<StepRef> {
+        match self.by_host.lock().unwrap().get(host)?.last() {
+            Some(HostEvent::StepStarted { step, .. }) => Some(step.clone()),
+            _ => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn append(&self, event: Event) -> Result<Record, JournalError> {
+        // As a disk would: others run in the meantime.
+        tokio::task::yield_now().await;
+        let record = {
+            let mut records = self.records.lock().unwrap();
+            let seq = records.len() as u64 + 1;
+            if self.fail_at == Some(records.len()) {
+                self.failed.store(true, Ordering::SeqCst);
+                None
+            } else {
+                let run = RunId(uuid::Uuid::nil());
+                let record = Record {
+                    run,
+                    seq,
+                    at: Timestamp::UNIX_EPOCH,
+                    event,
+                };
+                if let Event::Host { host, what } = &record.event {
+                    let mut by_host = self.by_host.lock().unwrap();
+                    by_host
+                        .entry(host.0.clone())
+                        .or_default()
+                        .push(what.clone());
+                }
+                records.push(record.clone());
+                self.count.send_replace(records.len());
+                Some(record)
+            }
+        };
+        if record.is_none() && self.hangs {
+            std::future::pending::<()>().await;
+        }
+        assert!(
+            record.is_some() || !self.panics,
+            "the journal panics as told"
+        );
+        record.ok_or_else(|| JournalError {
+            detail: "disk full".into(),
+        })
+    }
+}

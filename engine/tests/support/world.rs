@@ -1,0 +1,560 @@
+//! A world of scripted PCs in virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetmend_engine::{
+    ControlReceiver, CredentialError, CredentialSource, Job, Ports, Prober, RunLimits, RunPlan,
+    RunReport, control, run,
+};
+use fleetmend_model::{
+    Credential, CredentialRef, Host, HostEvent, Outcome, RunMode, Secret, TransportKind,
+};
+use fleetmend_playbooks::Language;
+use fleetmend_transport::{
+    ConnectError, Connector, DeniedWhy, ExecOutput, ExecRequest, Limits, Reached, ScriptFailure,
+    Session, SessionError, StepReply, StepRequest, UnreachableWhy,
+};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::memory::MemoryJournal;
+use super::program;
+
+pub const DOMAIN_PASSWORD: &str = "canary-秘密-pw";
+
+/// What a PC does when a step (or a connection) comes.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Answer(Value),
+    Fail(Option<i64>),
+    /// The connection is lost after the step was done.
+    Lose,
+    NotRun,
+    /// Never answers; obeys deadline and cancel.
+    Hang,
+    /// Never answers and obeys nothing.
+    Deaf,
+    Panic,
+}
+
+/// One scripted PC.
+#[derive(Clone, Debug)]
+pub struct Pc {
+    /// What is wrong with it; `None`: nothing.
+    pub cause: Option<&'static str>,
+    /// The step that mends it.
+    pub cure: &'static str,
+    pub delay: Duration,
+    pub dead: bool,
+    pub refuses_logon: bool,
+    pub connect_panics: bool,
+    /// Connections after the first fail.
+    pub once: bool,
+    /// Step name → what happens, taken one after another; then as the simulation goes.
+    pub acts: BTreeMap<&'static str, Vec<Act>>,
+}
+
+impl Default for Pc {
+    fn default() -> Self {
+        Self {
+            cause: None,
+            cure: "",
+            delay: Duration::from_millis(200),
+            dead: false,
+            refuses_logon: false,
+            connect_panics: false,
+            once: false,
+            acts: BTreeMap::new(),
+        }
+    }
+}
+
+impl Pc {
+    pub fn broken(cure: &'static str) -> Self {
+        Self {
+            cause: Some("mismatch"),
+            cure,
+            ..Self::default()
+        }
+    }
+
+    pub fn on(mut self, step: &'static str, acts: &[Act]) -> Self {
+        self.acts.insert(step, acts.to_vec());
+        self
+    }
+}
+
+/// All PCs, and what was seen.
+pub struct World {
+    pub pcs: Mutex<BTreeMap<String, Pc>>,
+    pub journal: Arc<MemoryJournal>,
+    /// Host and step of everything that was sent.
+    pub sent: Mutex<Vec<(String, String)>>,
+    pub violations: Mutex<Vec<String>>,
+    pub connects: Mutex<BTreeMap<String, usize>>,
+    pub sessions: AtomicUsize,
+    pub most_sessions: AtomicUsize,
+    pub probes: AtomicUsize,
+    pub most_probes: AtomicUsize,
+    pub credential_users: AtomicUsize,
+    pub most_credential_users: AtomicUsize,
+}
+
+impl World {
+    pub fn new(pcs: impl IntoIterator<Item = Pc>, journal: MemoryJournal) -> Arc<Self> {
+        let pcs = pcs
+            .into_iter()
+            .enumerate()
+            .map(|(i, pc)| (format!("pc-{i:04}"), pc))
+            .collect();
+        Arc::new(Self {
+            pcs: Mutex::new(pcs),
+            journal: Arc::new(journal),
+            sent: Mutex::default(),
+            violations: Mutex::default(),
+            connects: Mutex::default(),
+            sessions: AtomicUsize::new(0),
+            most_sessions: AtomicUsize::new(0),
+            probes: AtomicUsize::new(0),
+            most_probes: AtomicUsize::new(0),
+            credential_users: AtomicUsize::new(0),
+            most_credential_users: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn plan(&self) -> RunPlan {
+        let params: Map<String, Value> = json!({"domain": "join-account"})
+            .as_object()
+            .unwrap()
+            .clone();
+        RunPlan {
+            mode: RunMode::Repair,
+            job: Job::Playbook(Arc::new(program())),
+            hosts: self
+                .pcs
+                .lock()
+                .unwrap()
+                .keys()
+                .map(|name| Arc::new(Host::new(name)))
+                .collect(),
+            params,
+            credentials_on_pcs: true,
+            may_reboot: false,
+            directory: false,
+            language: Language::default(),
+            default_credential: CredentialRef("local-admin".into()),
+            version: "test".into(),
+            limits: RunLimits::default(),
+        }
+    }
+
+    pub fn sent(&self) -> Vec<(String, String)> {
+        self.sent.lock().unwrap().clone()
+    }
+
+    pub fn assert_clean(&self) {
+        let violations = self.violations.lock().unwrap();
+        assert!(violations.is_empty(), "{violations:#?}");
+        assert_eq!(
+            self.sessions.load(Ordering::SeqCst),
+            0,
+            "a session was left open"
+        );
+    }
+
+    fn pc(&self, host: &str) -> Pc {
+        self.pcs.lock().unwrap()[host].clone()
+    }
+
+    fn violation(&self, text: String) {
+        self.violations.lock().unwrap().push(text);
+    }
+
+    fn take_act(&self, host: &str, step: &str) -> Option<Act> {
+        let mut pcs = self.pcs.lock().unwrap();
+        let acts = pcs.get_mut(host)?.acts.get_mut(step)?;
+        (!acts.is_empty()).then(|| acts.remove(0))
+    }
+
+    /// What the PC really does: steps mend it, diagnose and verify look.
+    fn simulate(&self, host: &str, step: &str) -> Value {
+        let mut pcs = self.pcs.lock().unwrap();
+        let pc = pcs.get_mut(host).unwrap();
+        if pc.cure == step {
+            pc.cause = None;
+        }
+        match step {
+            "diagnose" => json!({"cause": pc.cause.unwrap_or("healthy")}),
+            "verify" => json!({"proof": if pc.cause.is_none() { "yes" } else { "no" }}),
+            "join" => json!({"credential_error": null}),
+            _ => json!({"done": true}),
+        }
+    }
+}
+
+/// Runs the plan in the world, with a reader that counts, and checks what always must hold.
+pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiver) -> RunReport {
+    let hosts: Vec<String> = plan.hosts.iter().map(|host| host.name.0.clone()).collect();
+    let (reader, mut seen) = tokio::sync::mpsc::channel(64);
+    let ports = Ports {
+        connector: Arc::new(FakeConnector(world.clone())),
+        prober: Arc::new(FakeConnector(world.clone())),
+        credentials: Arc::new(FakeConnector(world.clone())),
+        journal: world.journal.clone(),
+        reader: Some(reader),
+        control,
+    };
+    let reading = tokio::spawn(async move {
+        let mut records = Vec::new();
+        while let Some(record) = seen.recv().await {
+            records.push(record);
+        }
+        records
+    });
+    let report = run(plan, ports).await;
+    // Dropped sessions clean up in tasks of their own.
+    tokio::task::yield_now().await;
+    let told = reading.await.unwrap();
+    assert_eq!(
+        told,
+        world.journal.records(),
+        "the reader is told what is stored, in order"
+    );
+    let names: Vec<String> = report
+        .results
+        .iter()
+        .map(|result| result.host.0.clone())
+        .collect();
+    assert_eq!(names, hosts, "one result for each PC, in order");
+    for result in &report.results {
+        let finished: Vec<_> = world
+            .journal
+            .of(&result.host.0)
+            .into_iter()
+            .filter(|event| matches!(event, HostEvent::Finished { .. }))
+            .collect();
+        if world.journal.failed.load(Ordering::SeqCst) {
+            assert!(finished.len() <= 1);
+        } else {
+            assert_eq!(
+                finished,
+                [HostEvent::Finished {
+                    result: result.clone()
+                }]
+            );
+        }
+    }
+    let text = format!("{:?}{report:?}", world.journal.records());
+    assert!(
+        !text.contains(DOMAIN_PASSWORD),
+        "a secret is in the journal"
+    );
+    world.assert_clean();
+    report
+}
+
+/// Counts outcomes by their text.
+pub fn outcomes(report: &RunReport) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for result in &report.results {
+        *counts.entry(result.outcome.to_string()).or_default() += 1;
+    }
+    counts
+}
+
+/// Waits until the journal holds so many records.
+pub async fn wait_until(world: &World, count: usize) {
+    let _ = world.journal.count().wait_for(|now| *now >= count).await;
+}
+
+/// Returns a control that nobody uses.
+pub fn quiet() -> ControlReceiver {
+    control().1
+}
+
+pub fn not_repaired(cause: &str) -> Outcome {
+    Outcome::NotRepaired {
+        cause: fleetmend_model::Cause::new(cause),
+    }
+}
+
+struct FakeConnector(Arc<World>);
+
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(now: &'a AtomicUsize, most: &AtomicUsize) -> Self {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        Self(now)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn unreachable(host: &Host, why: UnreachableWhy) -> ConnectError {
+    ConnectError::Unreachable {
+        address: host.address.clone(),
+        why,
+        source: None,
+    }
+}
+
+#[async_trait]
+impl Prober for FakeConnector {
+    async fn probe(&self, host: &Host, limits: &Limits) -> Result<(), ConnectError> {
+        let _counted = Counted::new(&self.0.probes, &self.0.most_probes);
+        let pc = self.0.pc(&host.name.0);
+        if pc.dead {
+            return tokio::select! {
+                () = limits.cancel.cancelled() => Err(ConnectError::Cancelled),
+                () = tokio::time::sleep_until(limits.deadline) => {
+                    Err(unreachable(host, UnreachableWhy::TimedOut))
+                }
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CredentialSource for FakeConnector {
+    async fn credential(
+        &self,
+        name: &CredentialRef,
+        _: &Host,
+    ) -> Result<Credential, CredentialError> {
+        let password = match name.0.as_str() {
+            "local-admin" => "local",
+            "join-account" => DOMAIN_PASSWORD,
+            _ => {
+                let detail = "nobody knows it".to_owned();
+                return Err(CredentialError {
+                    name: name.clone(),
+                    detail,
+                });
+            }
+        };
+        Ok(Credential {
+            user: name.0.clone(),
+            password: Secret::new(password.to_owned()),
+        })
+    }
+}
+
+#[async_trait]
+impl Connector for FakeConnector {
+    async fn connect(
+        &self,
+        host: &Host,
+        credential: &Credential,
+        limits: &Limits,
+    ) -> Result<Box<dyn Session>, ConnectError> {
+        let world = &self.0;
+        assert_eq!(credential.password.reveal(), "local");
+        if world.journal.failed.load(Ordering::SeqCst) {
+            world.violation(format!(
+                "{} was connected to after the journal failed",
+                host.name
+            ));
+        }
+        let pc = world.pc(&host.name.0);
+        let times = {
+            let mut connects = world.connects.lock().unwrap();
+            let times = connects.entry(host.name.0.clone()).or_default();
+            *times += 1;
+            *times
+        };
+        assert!(!pc.connect_panics, "connect panics as told");
+        tokio::select! {
+            () = limits.cancel.cancelled() => return Err(ConnectError::Cancelled),
+            () = tokio::time::sleep(pc.delay) => {}
+        }
+        if pc.refuses_logon {
+            return Err(ConnectError::AccessDenied {
+                address: host.address.clone(),
+                user: credential.user.clone(),
+                why: DeniedWhy::Logon,
+                detail: "401".into(),
+            });
+        }
+        if pc.once && times > 1 {
+            return Err(unreachable(host, UnreachableWhy::Refused));
+        }
+        let now = world.sessions.fetch_add(1, Ordering::SeqCst) + 1;
+        world.most_sessions.fetch_max(now, Ordering::SeqCst);
+        let address = format!("{}:5985", host.address);
+        Ok(Box::new(FakeSession {
+            world: world.clone(),
+            host: host.name.0.clone(),
+            reached: Reached {
+                transport: TransportKind::WinrmHttp,
+                address,
+            },
+        }))
+    }
+}
+
+struct FakeSession {
+    world: Arc<World>,
+    host: String,
+    reached: Reached,
+}
+
+impl Drop for FakeSession {
+    fn drop(&mut self) {
+        self.world.sessions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl FakeSession {
+    /// What must hold whenever anything is sent.
+    fn watch(&self, name: &str) {
+        let world = &self.world;
+        world
+            .sent
+            .lock()
+            .unwrap()
+            .push((self.host.clone(), name.to_owned()));
+        if world.journal.failed.load(Ordering::SeqCst) {
+            world.violation(format!(
+                "{name} went to {} after the journal failed",
+                self.host
+            ));
+        }
+        let announced = world.journal.announced(&self.host).map(|step| step.step);
+        if announced.as_deref() != Some(name) {
+            world.violation(format!(
+                "{name} went to {} unannounced: {announced:?}",
+                self.host
+            ));
+        }
+    }
+
+    async fn act(&self, name: &str, act: Act, limits: &Limits) -> Result<StepReply, SessionError> {
+        let reply = |answer| {
+            Ok(StepReply {
+                answer,
+                diagnostics: vec!["said".into()],
+            })
+        };
+        match act {
+            Act::Answer(value) => {
+                self.world.simulate(&self.host, name);
+                reply(Ok(value))
+            }
+            Act::Fail(code) => reply(Err(ScriptFailure {
+                error_id: "Failed".into(),
+                code,
+                message: format!("パスワード {DOMAIN_PASSWORD} は間違い"),
+            })),
+            Act::Lose => {
+                self.world.simulate(&self.host, name);
+                Err(SessionError::Unknown {
+                    detail: "reset by peer".into(),
+                })
+            }
+            Act::NotRun => Err(SessionError::NotRun {
+                detail: "closed".into(),
+            }),
+            Act::Hang => tokio::select! {
+                () = limits.cancel.cancelled() => Err(SessionError::Cancelled { sent: true }),
+                () = tokio::time::sleep_until(limits.deadline) => {
+                    Err(SessionError::Deadline { limit: Duration::from_secs(60) })
+                }
+            },
+            Act::Deaf => std::future::pending().await,
+            Act::Panic => panic!("the session panics as told"),
+        }
+    }
+}
+
+fn sleep_or_cut(
+    delay: Duration,
+    cancel: &CancellationToken,
+) -> impl Future<Output = Result<(), SessionError>> {
+    async move {
+        tokio::select! {
+            () = cancel.cancelled() => Err(SessionError::Cancelled { sent: true }),
+            () = tokio::time::sleep(delay) => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Session for FakeSession {
+    fn reached(&self) -> &Reached {
+        &self.reached
+    }
+
+    async fn run_step(
+        &mut self,
+        step: &StepRequest,
+        limits: &Limits,
+    ) -> Result<StepReply, SessionError> {
+        let name = step.script.name.trim_start_matches("test/").to_owned();
+        self.watch(&name);
+        let world = self.world.clone();
+        let _using = (!step.credentials.is_empty())
+            .then(|| Counted::new(&world.credential_users, &world.most_credential_users));
+        if name == "join" {
+            assert_eq!(
+                step.credentials["domain"].password.reveal(),
+                DOMAIN_PASSWORD
+            );
+            assert_eq!(step.credentials["domain"].user, "join-account");
+        }
+        sleep_or_cut(self.world.pc(&self.host).delay, &limits.cancel).await?;
+        match self.world.take_act(&self.host, &name) {
+            Some(act) => self.act(&name, act, limits).await,
+            None => {
+                let answer = self.world.simulate(&self.host, &name);
+                Ok(StepReply {
+                    answer: Ok(answer),
+                    diagnostics: Vec::new(),
+                })
+            }
+        }
+    }
+
+    async fn exec(
+        &mut self,
+        command: &ExecRequest,
+        limits: &Limits,
+    ) -> Result<ExecOutput, SessionError> {
+        assert!(matches!(command, ExecRequest::Command(_)));
+        self.watch("command");
+        sleep_or_cut(self.world.pc(&self.host).delay, &limits.cancel).await?;
+        match self.world.take_act(&self.host, "command") {
+            Some(Act::Answer(value)) => Ok(ExecOutput {
+                stdout: format!("出力 {}", self.host).into_bytes(),
+                stderr: Vec::new(),
+                exit_code: value
+                    .as_i64()
+                    .and_then(|code| i32::try_from(code).ok())
+                    .unwrap(),
+            }),
+            Some(act) => match self.act("command", act, limits).await {
+                Err(error) => Err(error),
+                Ok(reply) => panic!("{reply:?}"),
+            },
+            None => Ok(ExecOutput {
+                stdout: Vec::new(),
+                stderr: Vec::new(),
+                exit_code: 0,
+            }),
+        }
+    }
+
+    async fn close(self: Box<Self>) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
