@@ -25,7 +25,10 @@ pub struct Limits {
 impl Limits {
     /// Returns limits that end `after` from now or when `cancel` fires.
     pub fn within(after: Duration, cancel: &CancellationToken) -> Self {
-        Self { deadline: Instant::now() + after, cancel: cancel.clone() }
+        Self {
+            deadline: Instant::now() + after,
+            cancel: cancel.clone(),
+        }
     }
 }
 
@@ -71,6 +74,9 @@ pub struct StepRequest {
     pub params: Map<String, Value>,
     /// Parameters that may not; they are merged into the JSON object only on the wire.
     pub secrets: BTreeMap<String, Secret>,
+    /// Credentials: each stands in the JSON object as `{"user": …, "password": …}`, put there
+    /// only on the wire.
+    pub credentials: BTreeMap<String, Credential>,
 }
 
 /// What a step answered.
