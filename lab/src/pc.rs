@@ -84,6 +84,10 @@ impl Pc for SimPc {
         self.machine().is_elevated(user)
     }
 
+    fn has_program(&self, path: &str) -> bool {
+        command::exists(path, self.machine().nltest)
+    }
+
     fn spawn(&self, command: LabCommand) -> Process {
         count(&self.shared().counters.processes);
         let (stdin, input) = mpsc::channel(PIPE_CHUNKS);

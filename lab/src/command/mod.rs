@@ -7,5 +7,5 @@ mod run;
 mod text;
 
 pub(crate) use powershell::{Script, evaluate};
-pub(crate) use run::serve;
+pub(crate) use run::{exists, serve};
 pub(crate) use text::Printed;

@@ -60,6 +60,28 @@ pub(crate) async fn serve(
     Ok(code)
 }
 
+/// The programs that a simulated Windows has in its own folders.
+const PROGRAMS: [&str; 10] = [
+    "cmd.exe",
+    "powershell.exe",
+    "hostname.exe",
+    "whoami.exe",
+    "ipconfig.exe",
+    "nltest.exe",
+    "ping.exe",
+    "findstr.exe",
+    "sort.exe",
+    "more.com",
+];
+
+/// Tells whether there is a program at this full path.
+pub(crate) fn exists(path: &str, nltest: bool) -> bool {
+    let path = path.to_ascii_lowercase().replace('/', "\\");
+    let name = path.rsplit('\\').next().unwrap_or_default();
+    let windows = path.starts_with("c:\\windows\\") || path.starts_with("%systemroot%\\");
+    windows && PROGRAMS.contains(&name) && (nltest || name != "nltest.exe")
+}
+
 /// Runs the commands that read standard input or take time.
 async fn special(pc: &SimPc, lower: &str, stdio: &mut Stdio) -> Result<Option<i32>, Gone> {
     let words = line::words(lower);

@@ -6,7 +6,7 @@ use crate::common::{run, scripts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encoding_rs::SHIFT_JIS;
-use fleetmend_lab::{Lab, LabCommand, LabOptions, Mix, PcPlan, Scenario};
+use fleetmend_lab::{Lab, LabCommand, LabOptions, Mix, Pc, PcPlan, Scenario};
 use fleetmend_transport::{CommandLine, powershell};
 
 struct Bench {
@@ -165,4 +165,16 @@ async fn typed_powershell_runs_where_it_is_simple() {
         .raw("powershell -NoProfile -Command hostname", true, None, b"")
         .await;
     assert_eq!(out, b"PC-001\r\n");
+}
+
+#[tokio::test]
+async fn programs_stand_where_windows_has_them() {
+    let bench = Bench::new(PcPlan::new(Scenario::MismatchWithoutNltest)).await;
+    let pc = &bench.lab.pcs()[0].sim;
+    assert!(pc.has_program(r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"));
+    assert!(pc.has_program(r"c:\windows\system32\CMD.EXE"));
+    assert!(!pc.has_program(r"C:\Tools\cmd.exe"));
+    assert!(!pc.has_program(r"C:\Windows\System32\nltest.exe"), "this one lacks it");
+    let (_, err, _) = bench.utf8("nltest /sc_query:corp.example.jp").await;
+    assert!(err.starts_with("'nltest' is not recognized"), "{err}");
 }
