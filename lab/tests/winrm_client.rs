@@ -1,6 +1,6 @@
 //! Our own WinRM client against the lab's server: two implementations of the same pages.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod winrm_support;
 

@@ -28,6 +28,7 @@ async fn pywinrm_and_pypsrp_run_commands() {
         return;
     };
     let lab = Lab::new(WinrmOptions::default()).await;
+    assert_eq!(lab.fingerprint.len(), 64);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     std::fs::write(folder.join("password"), format!("{PASSWORD}\n")).unwrap();

@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -130,6 +130,8 @@ pub async fn serve(
     let acceptor = tls.map(|tls| TlsAcceptor::from(tls.config()));
     // Often enough that an idle shell outlives its time by a quarter at most.
     let sweep_every = (winrm.options.shell_idle / 4).clamp(Duration::from_millis(50), HOUR);
+    let mut sweeps = interval(sweep_every);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -145,7 +147,7 @@ pub async fn serve(
                 }
             },
             Some(_) = connections.join_next() => {}
-            () = sleep(sweep_every) => winrm.sweep(),
+            _ = sweeps.tick() => winrm.sweep(),
             () = cancel.cancelled() => break,
         }
     }

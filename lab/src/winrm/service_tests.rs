@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::inject::{Drop, DropPoint, Nth, Slow};
 use super::test_client::*;
+use super::test_pc::Act;
 use super::*;
 use crate::ntlm::test_client::{PASSWORD, Shape, USER};
 use crate::ntlm::{channel_binding_value, endpoint_binding};
@@ -317,4 +318,27 @@ async fn strangers_learn_little() {
             .status,
         404
     );
+}
+
+#[tokio::test]
+async fn idle_connections_end_but_waiting_ones_do_not() {
+    let options = WinrmOptions {
+        connection_idle: Duration::from_millis(150),
+        ..WinrmOptions::default()
+    };
+    let acts = vec![Act::Sleep(Duration::from_millis(400)), exit(0)];
+    let lab = lab(acts, options).await;
+    let mut client = Client::logged_on(&lab).await;
+    let shell = client.create().await;
+    let command = client.command(&shell, "x").await;
+    assert_eq!(received(&client.receive(&shell, &command).await).1, Some(0));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(
+        client
+            .raw(&envelope("Delete", Some(&shell), ""))
+            .await
+            .is_none()
+    );
+    assert_eq!(lab.winrm.counters().values().connections_open, 0);
+    assert_eq!(lab.winrm.counters().values().shells_open, 1);
 }
