@@ -9,6 +9,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "tests"
@@ -88,513 +89,84 @@ struct Case {
     left: usize,
 }
 
-const fn case(name: &'static str, server: &'static str, end: &'static str, ran: u64) -> Case {
-    Case {
-        name,
-        server,
-        trust: Trust::Http,
-        act: Do::Hello,
-        end,
-        ran,
-        left: 0,
+/// Reads the rows of one section of the table.
+fn cases(section: &str) -> Vec<Case> {
+    let table = include_str!("oracle/cases.txt");
+    let (_, rest) = table
+        .split_once(&format!("[{section}]\n"))
+        .expect("the section");
+    let lines = rest.lines().take_while(|line| !line.starts_with('['));
+    lines
+        .filter(|line| !line.is_empty())
+        .map(Case::parse)
+        .collect()
+}
+
+impl Case {
+    fn parse(line: &'static str) -> Self {
+        let columns: Vec<_> = line.split('|').map(str::trim).collect();
+        let [name, server, trust, act, end, ran, left] = columns[..] else {
+            panic!("seven columns: {line}");
+        };
+        Self {
+            name,
+            server,
+            trust: Trust::parse(trust),
+            act: Do::parse(act),
+            end,
+            ran: ran.parse().unwrap(),
+            left: left.parse().unwrap(),
+        }
     }
 }
 
-const fn tls(mut case: Case, trust: Trust) -> Case {
-    case.trust = trust;
-    case
+impl Trust {
+    fn parse(word: &str) -> Self {
+        match word {
+            "http" => Self::Http,
+            "ca" => Self::Ca,
+            "system" => Self::System,
+            "pin" => Self::Pin,
+            "wrong-pin" => Self::WrongPin,
+            "nothing" => Self::Nothing,
+            other => panic!("no such trust: {other}"),
+        }
+    }
 }
 
-const fn act(mut case: Case, act: Do) -> Case {
-    case.act = act;
-    case
+impl Do {
+    fn parse(word: &str) -> Self {
+        match word {
+            "hello" => Self::Hello,
+            "big" => Self::Big,
+            "echo" => Self::Echo,
+            "terminate" => Self::Terminate,
+            "deadline" => Self::Deadline,
+            "cancel" => Self::Cancel,
+            "drop" => Self::Drop,
+            "drop-poll" => Self::DropPoll,
+            "drop-connect" => Self::DropConnect,
+            "slow" => Self::Slow,
+            "basic" => Self::Basic,
+            "wrong-password" => Self::WrongPassword,
+            other => panic!("nothing to do: {other}"),
+        }
+    }
 }
-
-/// A shell is left where the server itself makes its deletion impossible.
-const fn leaves(mut case: Case, shells: usize) -> Case {
-    case.left = shells;
-    case
-}
-
-/// What works.
-const PLAIN: &[Case] = &[
-    case("http", "", "ok", 1),
-    case(
-        "http keep-alive offers",
-        "--first-401 keep-alive --combine-offers",
-        "ok",
-        1,
-    ),
-    case(
-        "more offers",
-        "--offer Negotiate,Kerberos --reason-phrases --activity-id",
-        "ok",
-        1,
-    ),
-    case(
-        "japanese machine, cp932 asked for nothing",
-        "--default-codepage 932",
-        "ok",
-        1,
-    ),
-    tls(case("https ca", "--tls ca", "ok", 1), Trust::Ca),
-    tls(
-        case("https self-signed as ca", "--tls self-signed", "ok", 1),
-        Trust::Ca,
-    ),
-    tls(case("https pin", "--tls self-signed", "ok", 1), Trust::Pin),
-    tls(
-        case("https pin, wrong name", "--tls wrong-name", "ok", 1),
-        Trust::Pin,
-    ),
-    tls(
-        case("https unverified", "--tls expired", "ok", 1),
-        Trust::Nothing,
-    ),
-    tls(
-        case("https cbt rsa", "--tls ca --require-cbt", "ok", 1),
-        Trust::Ca,
-    ),
-    tls(
-        case(
-            "https cbt ecdsa",
-            "--tls ca --tls-key ecdsa --require-cbt",
-            "ok",
-            1,
-        ),
-        Trust::Ca,
-    ),
-    tls(
-        case(
-            "https cbt sha384",
-            "--tls ca --tls-digest sha384 --require-cbt",
-            "ok",
-            1,
-        ),
-        Trust::Ca,
-    ),
-    tls(
-        case(
-            "https cbt sha512 ecdsa",
-            "--tls-key ecdsa --tls-digest sha512 --require-cbt",
-            "ok",
-            1,
-        ),
-        Trust::Pin,
-    ),
-    tls(
-        case("https 1.2", "--tls ca --tls-max 1.2 --require-cbt", "ok", 1),
-        Trust::Ca,
-    ),
-    tls(
-        act(case("basic in tls", "--tls ca --basic", "ok", 1), Do::Basic),
-        Trust::Ca,
-    ),
-    act(case("10 MB out", "", "ok", 1), Do::Big),
-    tls(
-        act(case("10 MB out in tls", "--tls ca", "ok", 1), Do::Big),
-        Trust::Ca,
-    ),
-    act(case("stdin and back", "", "ok", 1), Do::Echo),
-    act(
-        case(
-            "stdin and back, 150 KB envelopes",
-            "--max-envelope-kb 150",
-            "ok",
-            1,
-        ),
-        Do::Echo,
-    ),
-    act(case("output over time", "", "ok", 1), Do::Slow),
-    case("receive timeouts", "--receive-timeouts 4", "ok", 1),
-    case("small receives", "--receive-max-bytes 3", "ok", 1),
-    case("quota for a while", "--quota-fault 2", "ok", 1),
-    case("busy once", "--busy 1", "ok", 1),
-    case("chunked", "--inject chunked,times=inf", "ok", 1),
-    case(
-        "lower-case headers",
-        "--inject lowercase-headers,times=inf",
-        "ok",
-        1,
-    ),
-    case("no length", "--inject no-length,times=inf", "ok", 1),
-    case(
-        "exchange framing",
-        "--inject exchange-mime,times=inf",
-        "ok",
-        1,
-    ),
-    case(
-        "close after each",
-        "--inject close-after,times=inf",
-        "ok",
-        1,
-    ),
-    case("delays", "--inject delay,seconds=0.3,times=inf", "ok", 1),
-    case("drips", "--slow 0.0005", "ok", 1),
-    case(
-        "first connection dropped",
-        "--inject drop,action=auth",
-        "ok",
-        1,
-    ),
-    case(
-        "first connection reset",
-        "--inject drop,action=connect,rst=1",
-        "ok",
-        1,
-    ),
-    case(
-        "503 at logon",
-        "--inject status,action=auth,code=503",
-        "ok",
-        1,
-    ),
-    tls(
-        case(
-            "close after each in tls",
-            "--tls ca --inject close-after,times=inf",
-            "ok",
-            1,
-        ),
-        Trust::Ca,
-    ),
-];
-
-/// What must not work, or only so far.
-const REFUSED: &[Case] = &[
-    tls(
-        case("unknown ca", "--tls ca", "connect:identity", 0),
-        Trust::System,
-    ),
-    tls(
-        case("wrong pin", "--tls ca", "connect:identity", 0),
-        Trust::WrongPin,
-    ),
-    tls(
-        case("wrong name", "--tls wrong-name", "connect:identity", 0),
-        Trust::Ca,
-    ),
-    tls(
-        case("expired", "--tls expired", "connect:identity", 0),
-        Trust::Ca,
-    ),
-    act(
-        case("wrong password", "", "connect:denied:logon", 0),
-        Do::WrongPassword,
-    ),
-    tls(
-        act(
-            case(
-                "wrong password, basic",
-                "--tls ca --basic",
-                "connect:denied:logon",
-                0,
-            ),
-            Do::Basic,
-        ),
-        Trust::WrongPin,
-    ),
-    case(
-        "access denied",
-        "--access-denied",
-        "connect:denied:authorization",
-        0,
-    ),
-    case("quota for ever", "--max-shells 0", "connect:busy", 0),
-    case(
-        "redirect at logon",
-        "--redirect-initial 307",
-        "connect:protocol",
-        0,
-    ),
-    case(
-        "redirect of the first",
-        "--redirect 308",
-        "connect:protocol",
-        0,
-    ),
-    case(
-        "redirect of a command",
-        "--inject redirect,action=Command,code=302",
-        "start:unknown",
-        0,
-    ),
-    case(
-        "silent from the start",
-        "--never-answer",
-        "connect:unreachable:timed-out",
-        0,
-    ),
-    case(
-        "closed at once, always",
-        "--inject drop,action=connect,times=inf",
-        "connect:unreachable:closed",
-        0,
-    ),
-    leaves(
-        case(
-            "big header",
-            "--inject big-header,action=Create",
-            "connect:protocol",
-            0,
-        ),
-        1,
-    ),
-    leaves(
-        case(
-            "many headers",
-            "--inject many-headers,action=Create",
-            "connect:protocol",
-            0,
-        ),
-        1,
-    ),
-    case(
-        "endless header",
-        "--inject endless-header,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "endless body",
-        "--inject endless-body,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "big body",
-        "--inject big-body,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "garbage",
-        "--inject garbage,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case("bomb billion", "--xml-bomb billion", "receive:unknown", 1),
-    case(
-        "bomb quadratic",
-        "--xml-bomb quadratic",
-        "receive:unknown",
-        1,
-    ),
-    case("bomb external", "--xml-bomb external", "receive:unknown", 1),
-    case("bomb dtd", "--xml-bomb dtd", "receive:unknown", 1),
-    case("bomb internal", "--xml-bomb internal", "receive:unknown", 1),
-    case("bomb deep", "--xml-bomb deep", "receive:unknown", 1),
-    case(
-        "bomb attributes",
-        "--xml-bomb attributes",
-        "receive:unknown",
-        1,
-    ),
-    tls(
-        case(
-            "bomb in tls",
-            "--tls ca --xml-bomb external",
-            "receive:unknown",
-            1,
-        ),
-        Trust::Ca,
-    ),
-    case(
-        "bad xml",
-        "--inject bad-xml,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case("html", "--inject html,action=Command", "start:unknown", 1),
-    case(
-        "bad base64",
-        "--inject bad-base64,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "wrong relates-to",
-        "--inject wrong-relates-to,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "wrong action",
-        "--inject wrong-action,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "wrong command",
-        "--inject wrong-command-id,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "bad signature",
-        "--inject bad-signature,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "bad cipher text",
-        "--inject bad-ciphertext,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "bad length",
-        "--inject bad-length,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "plain answer",
-        "--inject plaintext,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "replayed answer",
-        "--inject replay,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "answer to a command lost",
-        "--drop-response Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "command reset",
-        "--inject drop-before,action=Command,rst=1",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "command cut in the middle",
-        "--inject drop-mid,action=Command",
-        "start:unknown",
-        1,
-    ),
-    case(
-        "command dropped unread",
-        "--inject drop,action=Command",
-        "start:unknown",
-        0,
-    ),
-    case(
-        "answer to a send lost",
-        "--drop-response Send",
-        "send:unknown",
-        1,
-    ),
-    case("output lost", "--drop-mid-receive", "receive:unknown", 1),
-    case(
-        "401 to a command",
-        "--inject 401,action=Command",
-        "start:unknown",
-        0,
-    ),
-    case(
-        "503 to a command",
-        "--inject status,action=Command",
-        "start:unknown",
-        0,
-    ),
-    case(
-        "401 to a receive",
-        "--inject 401,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    case(
-        "fault to a command",
-        "--inject fault,name=access-denied,action=Command",
-        "start:not-run",
-        0,
-    ),
-    case(
-        "aborted command",
-        "--inject fault,name=aborted,action=Command",
-        "start:unknown",
-        0,
-    ),
-    case(
-        "fault to a receive",
-        "--inject fault,name=aborted,action=Receive",
-        "receive:unknown",
-        1,
-    ),
-    leaves(
-        case(
-            "answer to a create lost",
-            "--drop-response Create",
-            "connect:unreachable:closed",
-            0,
-        ),
-        1,
-    ),
-    case(
-        "hanging command",
-        "--inject hang,action=Command",
-        "start:deadline",
-        0,
-    ),
-    case(
-        "hanging receive",
-        "--inject hang-mid,action=Receive",
-        "receive:deadline",
-        1,
-    ),
-    case(
-        "deletion fails once",
-        "--inject drop,action=Delete",
-        "ok",
-        1,
-    ),
-];
-
-/// What is ended by us.
-const ENDED: &[Case] = &[
-    act(case("terminate", "", "ok", 1), Do::Terminate),
-    act(case("deadline", "", "receive:deadline", 0), Do::Deadline),
-    act(case("cancel", "", "receive:cancelled", 0), Do::Cancel),
-    act(case("drop", "", "dropped", 0), Do::Drop),
-    act(case("drop of a poll", "", "dropped", 0), Do::DropPoll),
-    act(
-        case(
-            "drop of a connect",
-            "--inject delay,action=Create,seconds=1",
-            "dropped",
-            0,
-        ),
-        Do::DropConnect,
-    ),
-    tls(
-        act(
-            case("cancel in tls", "--tls ca", "receive:cancelled", 0),
-            Do::Cancel,
-        ),
-        Trust::Ca,
-    ),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn works_where_it_should() {
-    run(PLAIN).await;
+    run("works").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refuses_and_never_repeats() {
-    run(REFUSED).await;
+    run("refused").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ends_what_it_started() {
-    run(ENDED).await;
+    run("ended").await;
 }
 
 /// Create, Command, Send, Receive, Delete and two legs of logon; a further step is one Send and
@@ -651,10 +223,12 @@ async fn logs_on_under_every_form_of_the_name() {
     assert_eq!(log.summary()["auth_successes"], 5);
 }
 
-async fn run(cases: &'static [Case]) {
+async fn run(section: &str) {
+    let cases = cases(section);
     if !Oracle::is_there() {
         return;
     }
+    let all = cases.len();
     // Each server is a Python process; a few at once keep two cores busy.
     let permits = Arc::new(Semaphore::new(4));
     let mut tasks = Vec::new();
@@ -662,19 +236,14 @@ async fn run(cases: &'static [Case]) {
         let permits = Arc::clone(&permits);
         tasks.push(tokio::spawn(async move {
             let _permit = permits.acquire_owned().await;
-            check(case).await;
+            check(&case).await;
         }));
     }
     let mut failed = 0;
     for task in tasks {
         failed += usize::from(task.await.is_err());
     }
-    assert_eq!(
-        failed,
-        0,
-        "{failed} of {} rows failed, see above",
-        cases.len()
-    );
+    assert_eq!(failed, 0, "{failed} of {all} rows failed, see above");
 }
 
 async fn check(case: &Case) {

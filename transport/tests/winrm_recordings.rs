@@ -68,7 +68,7 @@ async fn reads_every_recorded_fault_right() {
         return;
     };
     let constructed = recordings("constructed").unwrap();
-    let inside = sessions.into_iter().flat_map(|(_, exchanges)| exchanges);
+    let inside = sessions.into_values().flatten();
     let mut read = 0;
     for exchange in faults.into_iter().chain(constructed).chain(inside) {
         if exchange.seen["fault"].is_null() {
