@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod lab;
 #[cfg(unix)]
 mod local;
 #[cfg(unix)]
