@@ -95,7 +95,7 @@ fn demo() -> Vec<PcPlan> {
         mismatch,
         pc(Scenario::NoController),
         PcPlan {
-            slowness: 2.5,
+            slowness: 1.8,
             ..mismatch
         },
         pc(Scenario::LostSecret),

@@ -22,9 +22,6 @@ impl Pace {
     /// Nothing takes time: for tests.
     pub const NONE: Self = Self { scale: 0.0 };
 
-    /// For showing: one sees the steps, and a fleet is done within half a minute.
-    pub const DEMO: Self = Self { scale: 0.3 };
-
     /// Returns how long work of this length takes on a PC of this slowness.
     pub fn of(self, base: Duration, slowness: f64) -> Duration {
         Duration::try_from_secs_f64(base.as_secs_f64() * self.scale * slowness)
