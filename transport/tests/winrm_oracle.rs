@@ -199,6 +199,122 @@ async fn makes_as_few_exchanges_as_possible() {
     log.assert_clean();
 }
 
+/// Each host has a connection and a context of its own, however many there are and however
+/// large their answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn serves_many_hosts_at_once() {
+    let server = Oracle::start("many", "--bind 127.0.0.1-127.0.0.60", PASSWORD).await;
+    let Some(server) = server else { return };
+    let mut tasks = Vec::new();
+    for last in 1..=60_u8 {
+        let endpoint = Endpoint {
+            host: format!("127.0.0.{last}"),
+            port: server.http,
+            scheme: WinrmScheme::Http,
+        };
+        tasks.push(tokio::spawn(async move {
+            let credential = Credential {
+                user: "管理者".into(),
+                password: Secret::new(PASSWORD.into()),
+            };
+            let (settings, limits) = (WinrmSettings::default(), limits(90));
+            let wire = winrm::connect(&endpoint, None, &credential, &settings, &limits).await;
+            let mut wire = wire.unwrap();
+            wire.start(&program("medium.exe", ""), &limits)
+                .await
+                .unwrap();
+            let mut total = 0;
+            loop {
+                let received = wire.receive(&limits).await.unwrap();
+                total += received.stdout.len();
+                if received.exit_code.is_some() {
+                    break;
+                }
+            }
+            Box::new(wire).close().await;
+            total
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 500_000);
+    }
+    let log = server.finish();
+    log.assert_clean();
+    log.assert_once();
+    assert_eq!(log.events("conn_open").len(), 60, "one connection a host");
+    assert_eq!(log.executions("medium"), 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identifies_without_a_credential() {
+    let Some(server) = Oracle::start("identify", "--tls ca", PASSWORD).await else {
+        return;
+    };
+    let http = endpoint(&server, false);
+    let settings = WinrmSettings::default();
+    let identity = winrm::identify(&http, None, &settings, &limits(20))
+        .await
+        .unwrap();
+    assert_eq!(identity.vendor, "Microsoft Corporation");
+    let settings = WinrmSettings {
+        tls: TlsVerification::CaFile(server.trust()),
+        ..WinrmSettings::default()
+    };
+    let https = endpoint(&server, true);
+    assert_eq!(
+        winrm::identify(&https, None, &settings, &limits(20))
+            .await
+            .unwrap(),
+        identity
+    );
+    // A path that is not WinRM's is said to be so.
+    let settings = WinrmSettings {
+        path: "/other".into(),
+        ..WinrmSettings::default()
+    };
+    let error = winrm::identify(&http, None, &settings, &limits(20))
+        .await
+        .unwrap_err();
+    assert_eq!(connect_end(&error), "connect:protocol");
+    let log = server.finish();
+    assert_eq!(log.events("auth").len(), 0);
+    assert_eq!(log.summary()["errors"], serde_json::json!({"http-path": 1}));
+}
+
+/// What the prober has opened is used; one that has gone stale is replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn takes_over_the_connection_of_a_prober() {
+    let Some(server) = Oracle::start("prober", "", PASSWORD).await else {
+        return;
+    };
+    let endpoint = endpoint(&server, false);
+    let credential = Credential {
+        user: "管理者".into(),
+        password: Secret::new(PASSWORD.into()),
+    };
+    let settings = WinrmSettings::default();
+    let probed = tokio::net::TcpStream::connect(("127.0.0.1", server.http))
+        .await
+        .unwrap();
+    let wire = winrm::connect(&endpoint, Some(probed), &credential, &settings, &limits(20)).await;
+    Box::new(wire.unwrap()).close().await;
+    let mut stale = tokio::net::TcpStream::connect(("127.0.0.1", server.http))
+        .await
+        .unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut stale)
+        .await
+        .unwrap();
+    let wire = winrm::connect(&endpoint, Some(stale), &credential, &settings, &limits(20)).await;
+    Box::new(wire.unwrap()).close().await;
+    let log = server.finish();
+    assert_eq!(
+        log.events("conn_open").len(),
+        3,
+        "the probed one, the stale one, its successor"
+    );
+    log.assert_clean();
+}
+
 /// A local name is the same under every form.
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_on_under_every_form_of_the_name() {
@@ -508,15 +624,7 @@ async fn connect(
     limits: &Limits,
 ) -> Result<WinrmWire, ConnectError> {
     let https = trust != Trust::Http;
-    let endpoint = Endpoint {
-        host: "127.0.0.1".to_owned(),
-        port: if https { server.https } else { server.http },
-        scheme: if https {
-            WinrmScheme::Https
-        } else {
-            WinrmScheme::Http
-        },
-    };
+    let endpoint = endpoint(server, https);
     let wrong_password = act == Do::WrongPassword || (act == Do::Basic && trust == Trust::WrongPin);
     let settings = WinrmSettings {
         auth: if act == Do::Basic {
@@ -545,16 +653,24 @@ async fn connect(
     winrm::connect(&endpoint, None, &credential, &settings, limits).await
 }
 
+fn endpoint(server: &Oracle, https: bool) -> Endpoint {
+    Endpoint {
+        host: "127.0.0.1".to_owned(),
+        port: if https { server.https } else { server.http },
+        scheme: if https {
+            WinrmScheme::Https
+        } else {
+            WinrmScheme::Http
+        },
+    }
+}
+
 async fn connect_as(
     server: &Oracle,
     user: &str,
     limits: &Limits,
 ) -> Result<WinrmWire, ConnectError> {
-    let endpoint = Endpoint {
-        host: "127.0.0.1".into(),
-        port: server.http,
-        scheme: WinrmScheme::Http,
-    };
+    let endpoint = endpoint(server, false);
     let credential = Credential {
         user: user.into(),
         password: Secret::new(PASSWORD.into()),

@@ -64,6 +64,7 @@ pub(crate) async fn connect(
             Proof::Ntlm { account, password } => {
                 ntlm(target, http, binding.as_deref(), account, password, limits).await
             }
+            Proof::Anonymous => return Err(target.protocol("there is nobody to log on")),
         };
         match result {
             Ok(link) => return Ok(link),

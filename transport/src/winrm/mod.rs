@@ -13,6 +13,7 @@ mod endpoint;
 mod envelope;
 mod fault;
 mod http;
+mod identify;
 mod link;
 mod logon;
 mod multipart;
@@ -27,6 +28,7 @@ mod xml;
 
 pub use cleanup::finish_cleanups;
 pub use endpoint::Endpoint;
+pub use identify::{Identity, identify};
 pub use wire::{WinrmWire, connect};
 
 /// Directives for `tracing_subscriber::EnvFilter` that must come last, whatever `-v` says: the

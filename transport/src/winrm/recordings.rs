@@ -361,3 +361,22 @@ fn framing_is_read_as_recorded() {
         );
     }
 }
+
+#[test]
+fn identities_are_read_as_recorded() {
+    for (file, version) in [
+        ("identify-unauthenticated", "OS: 0.0.0 SP: 0.0 Stack: 3.0"),
+        (
+            "identify-authenticated-2012r2",
+            "OS: 6.3.9600 SP: 0.0 Stack: 3.0",
+        ),
+    ] {
+        let Some(recorded) = recording(&format!("winrs/identify/{file}.json")) else {
+            return;
+        };
+        let identity = super::identify::read(text(&recorded, "response").as_bytes()).unwrap();
+        assert_eq!(identity.vendor, "Microsoft Corporation", "{file}");
+        assert_eq!(identity.version, version, "{file}");
+        assert_eq!(identity.protocol, super::xml::WSMAN, "{file}");
+    }
+}

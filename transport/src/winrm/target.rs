@@ -38,6 +38,8 @@ pub(crate) enum Proof {
     },
     /// Basic, only inside TLS: the header's value, marked as sensitive.
     Basic(HeaderValue),
+    /// Not at all: only Identify can be asked.
+    Anonymous,
 }
 
 struct Tls {
@@ -76,6 +78,31 @@ impl Target {
         credential: &Credential,
         settings: &WinrmSettings,
     ) -> Result<Self, ConnectError> {
+        let proof =
+            proof(endpoint, credential, settings).map_err(|detail| ConnectError::Settings {
+                address: endpoint.authority(),
+                detail,
+            })?;
+        Self::with_proof(endpoint, credential.user.clone(), proof, settings).await
+    }
+
+    /// Checks the settings alone.
+    ///
+    /// # Errors
+    /// [`ConnectError::Settings`]; nothing was sent.
+    pub(crate) async fn anonymous(
+        endpoint: &Endpoint,
+        settings: &WinrmSettings,
+    ) -> Result<Self, ConnectError> {
+        Self::with_proof(endpoint, String::new(), Proof::Anonymous, settings).await
+    }
+
+    async fn with_proof(
+        endpoint: &Endpoint,
+        user: String,
+        proof: Proof,
+        settings: &WinrmSettings,
+    ) -> Result<Self, ConnectError> {
         let address = endpoint.authority();
         let wrong = |detail: String| ConnectError::Settings {
             address: address.clone(),
@@ -89,7 +116,6 @@ impl Target {
         }
         let host = HeaderValue::from_str(&address)
             .map_err(|_| wrong(format!("{:?} is not a host name", endpoint.host)))?;
-        let proof = proof(endpoint, credential, settings).map_err(wrong)?;
         let tls = match endpoint.is_https() {
             true => Some(Tls {
                 config: tls::client_config(&settings.tls)
@@ -102,7 +128,7 @@ impl Target {
         Ok(Self {
             url: endpoint.url(&settings.path),
             path: settings.path.clone(),
-            user: credential.user.clone(),
+            user,
             session: Uuid::new_v4(),
             endpoint: endpoint.clone(),
             peer: OnceLock::new(),

@@ -13,6 +13,7 @@ const RULES: &str = r#"
 rules:
   - {name: hello, match: 'hello\.exe', stdin: wait, stdout: "こんにちは\n", stderr: "警告\n", exit: 3}
   - {name: big, match: 'big\.exe', stdout_size: 10485760}
+  - {name: medium, match: 'medium\.exe', stdout_size: 500000}
   - {name: sort, match: 'sort\.exe', stdin: echo}
   - {name: hang, match: 'hang\.exe', stdout: "started\n", hang: true}
   - {name: late, match: 'late\.exe', stdout: "x\n", end_style: separate, exit: 5}
