@@ -143,7 +143,9 @@ fn collect_orphans(folder: &Path, orphans: &mut Vec<PathBuf>) {
     declaring += &fs::read_to_string(folder.with_extension("rs")).unwrap_or_default();
     for source in sources {
         let name = source.file_stem().unwrap().to_str().unwrap();
-        if !["lib", "main", "mod"].contains(&name) && !declaring.contains(&format!("mod {name};")) {
+        let declared = declaring.contains(&format!("mod {name};"))
+            || declaring.contains(&format!("#[path = \"{name}.rs\"]"));
+        if !["lib", "main", "mod"].contains(&name) && !declared {
             orphans.push(source.clone());
         }
     }

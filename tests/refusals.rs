@@ -73,16 +73,18 @@ async fn an_inventory_with_a_duplicate_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_playbook_with_an_unknown_cause() {
     let site = Site::demo(4).await;
+    let own = site.path("own");
     let exported = site
         .run([
             "playbook",
             "export",
             "trust-repair",
-            site.path("own").to_str().unwrap(),
+            "--to",
+            own.to_str().unwrap(),
         ])
         .await;
     assert_eq!(exported.code, Some(0), "{}", exported.err());
-    let path = site.path("own").join("trust-repair.yaml");
+    let path = own.join("trust-repair.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     let broken = text.replacen("for: [password-mismatch,", "for: [pasword-mismatch,", 1);
     assert_ne!(text, broken);
