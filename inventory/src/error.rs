@@ -228,6 +228,12 @@ pub enum Problem {
         /// The reader's words.
         detail: String,
     },
+    /// Errors beyond those told.
+    #[error("here and further on are more errors: only the first {max} are told")]
+    More {
+        /// How many are told.
+        max: usize,
+    },
     /// A limit pattern that names nothing.
     #[error("`{pattern}` matches no host and no group")]
     NoMatch {
@@ -320,22 +326,53 @@ fn size(bytes: Option<u64>) -> String {
     )
 }
 
+/// How many errors are told: a fault in a long file repeats itself.
+const MAX_TOLD: usize = 100;
+
+/// Gathers errors, each once, up to [`MAX_TOLD`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ErrorList {
+    told: Vec<InventoryError>,
+    first_untold: Option<Place>,
+}
+
+impl ErrorList {
+    pub(crate) fn push(&mut self, error: InventoryError) {
+        if self.told.contains(&error) {
+            return;
+        }
+        if self.told.len() < MAX_TOLD {
+            self.told.push(error);
+        } else {
+            self.first_untold.get_or_insert(error.place);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// Returns what was gathered, if anything.
+    pub(crate) fn into_errors(mut self) -> Option<InventoryErrors> {
+        if let Some(place) = self.first_untold.take() {
+            self.told
+                .push(InventoryError::new(place, Problem::More { max: MAX_TOLD }));
+        }
+        (!self.told.is_empty()).then_some(InventoryErrors(self.told))
+    }
+}
+
+impl Extend<InventoryError> for ErrorList {
+    fn extend<T: IntoIterator<Item = InventoryError>>(&mut self, errors: T) {
+        errors.into_iter().for_each(|error| self.push(error));
+    }
+}
+
 /// Everything wrong, at least one thing, in the order in which it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InventoryErrors(Vec<InventoryError>);
 
 impl InventoryErrors {
-    /// Returns the errors without repetitions, or none if there are none.
-    pub(crate) fn from_vec(errors: Vec<InventoryError>) -> Option<Self> {
-        let mut unique: Vec<InventoryError> = Vec::new();
-        for error in errors {
-            if !unique.contains(&error) {
-                unique.push(error);
-            }
-        }
-        (!unique.is_empty()).then_some(Self(unique))
-    }
-
     /// Returns the errors in order.
     pub fn iter(&self) -> impl Iterator<Item = &InventoryError> {
         self.0.iter()

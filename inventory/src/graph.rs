@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use fleetmend_yaml::{Node, Position, Value};
 
-use crate::error::{InventoryError, Problem};
+use crate::error::{ErrorList, InventoryError, Problem};
 use crate::settings::ADDRESS_NAMES;
 use crate::vars::{self, Vars};
 use crate::{Place, Warning};
@@ -57,7 +57,7 @@ pub(crate) struct Graph {
     group_ids: HashMap<String, GroupId>,
     hosts: Vec<RawHost>,
     host_ids: HashMap<String, HostId>,
-    pub(crate) errors: Vec<InventoryError>,
+    pub(crate) errors: ErrorList,
     pub(crate) warnings: BTreeSet<Warning>,
 }
 
@@ -69,7 +69,7 @@ impl Graph {
             group_ids: HashMap::new(),
             hosts: Vec::new(),
             host_ids: HashMap::new(),
-            errors: Vec::new(),
+            errors: ErrorList::default(),
             warnings: BTreeSet::new(),
         };
         let nowhere = Place {

@@ -6,7 +6,7 @@ use std::path::Path;
 use fleetmend_yaml::Position;
 use regex::Regex;
 
-use crate::error::{InventoryError, InventoryErrors, Problem};
+use crate::error::{ErrorList, InventoryError, InventoryErrors, Problem};
 use crate::graph::HostId;
 use crate::inventory::Inventory;
 use crate::{Place, file, range};
@@ -27,7 +27,7 @@ impl Inventory {
     pub fn limit(&self, expression: &str) -> Result<Self, InventoryErrors> {
         let mut limit = Limit {
             inventory: self,
-            errors: Vec::new(),
+            errors: ErrorList::default(),
         };
         let place = Place {
             file: "--limit".into(),
@@ -41,7 +41,7 @@ impl Inventory {
                 .errors
                 .push(InventoryError::new(place, Problem::NothingLeft { pattern }));
         }
-        if let Some(errors) = InventoryErrors::from_vec(limit.errors) {
+        if let Some(errors) = limit.errors.into_errors() {
             return Err(errors);
         }
         let graph = &self.shared.graph;
@@ -63,7 +63,7 @@ impl Inventory {
 
 struct Limit<'a> {
     inventory: &'a Inventory,
-    errors: Vec<InventoryError>,
+    errors: ErrorList,
 }
 
 #[derive(Clone, Debug)]

@@ -1,20 +1,17 @@
 //! Joins each host's variables in Ansible's order and turns them into a [`Host`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fleetmend_model::{Host, HostName};
 
-use crate::error::{InventoryError, InventoryErrors};
+use crate::error::InventoryErrors;
 use crate::graph::{ALL, Graph, GroupId, RawHost};
 use crate::inventory::{Inventory, Shared};
 use crate::settings::{self, Understood};
 use crate::vars::{self, Vars};
 use crate::vars_files::VarsFiles;
 use crate::{Options, Place, Warning, check};
-
-/// Errors of single hosts shown before counting stops; a fault in a group has thousands.
-const MAX_HOST_ERRORS: usize = 100;
 
 /// Finishes an inventory whose sources were all read.
 pub(crate) fn resolve(
@@ -34,32 +31,28 @@ pub(crate) fn resolve(
     };
     let mut hosts = Vec::with_capacity(graph.hosts().len());
     let mut variables = Vec::with_capacity(graph.hosts().len());
-    let mut host_errors: Vec<InventoryError> = Vec::new();
+    let mut secrets: BTreeSet<Arc<str>> = BTreeSet::new();
     for raw in graph.hosts() {
-        let (mut joined, groups) = joiner.join(raw);
+        let (joined, groups) = joiner.join(raw);
         let understood = settings::understand(raw, &joined, options);
-        for error in &understood.errors {
-            if host_errors.len() < MAX_HOST_ERRORS && !host_errors.contains(error) {
-                host_errors.push(error.clone());
-            }
-        }
+        errors.extend(understood.errors.iter().cloned());
         understood
             .warnings
             .iter()
             .cloned()
             .for_each(|warning| notes.add(warning));
-        joined.retain(|name, _| !understood.secret.contains(name));
+        secrets.extend(understood.secret.iter().cloned());
         if understood.reachable {
             hosts.push(host(raw, &joined, groups, understood));
         }
         variables.push(joined);
     }
-    errors.extend(host_errors);
+    hide(&secrets, &mut hosts, &mut variables);
     if errors.is_empty() {
         errors.extend(check::shared_addresses(&hosts, &graph, &variables));
     }
     graph.forget_variables();
-    match InventoryErrors::from_vec(errors) {
+    match errors.into_errors() {
         Some(errors) => Err(errors),
         None => Ok(Inventory {
             hosts,
@@ -67,6 +60,19 @@ pub(crate) fn resolve(
             shared: Arc::new(Shared { graph, variables }),
             selected: None,
         }),
+    }
+}
+
+/// Takes variables that hold a password of any host out of all of them: a group's variable
+/// reaches hosts that do not use it.
+fn hide(secrets: &BTreeSet<Arc<str>>, hosts: &mut [Host], variables: &mut [Vars]) {
+    for name in secrets {
+        hosts.iter_mut().for_each(|host| {
+            host.vars.remove(&**name);
+        });
+        variables.iter_mut().for_each(|vars| {
+            vars.remove(name);
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use fleetmend_yaml::{Document, Entry, Limits, Map, Node, Value};
 
-use crate::error::{InventoryError, Problem};
+use crate::error::{ErrorList, InventoryError, Problem};
 use crate::graph::{Graph, GroupId, HostId, start};
 use crate::vars::{self, Vars};
 use crate::{Options, Place, range};
@@ -21,7 +21,7 @@ pub(crate) fn parse(
     text: &str,
     file: &Place,
     options: &Options,
-    errors: &mut Vec<InventoryError>,
+    errors: &mut ErrorList,
 ) -> Option<Node> {
     match Document::parse(text, &limits(options)) {
         Ok(document) => Some(document.root),
@@ -226,6 +226,9 @@ pub(crate) fn add_hosts(
     vars: Vars,
 ) -> Vec<HostId> {
     let room = options.max_hosts;
+    if graph.hosts().len() > room {
+        return Vec::new();
+    }
     let expansion = match range::expand(pattern, room) {
         Ok(expansion) => expansion,
         Err(problem) => {

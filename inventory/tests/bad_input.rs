@@ -127,9 +127,27 @@ fn too_many_hosts() {
         max_hosts: 10,
         ..Options::default()
     };
-    let yaml = "all:\n  hosts:\n    a[1:8]:\n    b[1:8]:\n";
+    let yaml = "all:\n  hosts:\n    a[1:8]:\n    b[1:8]:\n    c:\n    d:\n";
     let errors = fleetmend_inventory::load_text("inv.yaml", yaml, &options).unwrap_err();
     assert_eq!(messages(&errors), ["inv.yaml:4:5: more than 10 hosts"]);
+}
+
+#[test]
+fn a_fault_in_every_line_is_told_a_hundred_times() {
+    let hosts: String = (0..5000)
+        .map(|n| format!("    pc-{n}: {{port: {n}x}}\n"))
+        .collect();
+    let errors = support::read(&format!("all:\n  hosts:\n{hosts}")).unwrap_err();
+    let told = messages(&errors);
+    assert_eq!(told.len(), 101);
+    assert_eq!(
+        told[99],
+        "inv.yaml:102:19: `port` must be a port from 1 to 65535, found `99x`"
+    );
+    assert_eq!(
+        told[100],
+        "inv.yaml:103:20: here and further on are more errors: only the first 100 are told"
+    );
 }
 
 #[test]

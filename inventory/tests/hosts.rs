@@ -224,7 +224,7 @@ fn allowed_passwords_are_used_and_never_shown() {
         allow_plaintext_passwords: true,
         ..Options::default()
     };
-    let yaml = "all:\n  hosts:\n    a: {ansible_password: canary-ひみつ, ansible_become_pass: canary-2}\n    b: {ansible_password: '{{ pw }}', pw: canary-3, note: '{{ pw }}'}\n    c: {password: canary-4}\n";
+    let yaml = "all:\n  hosts:\n    a: {ansible_password: canary-ひみつ, ansible_become_pass: canary-2}\n    b: {ansible_password: '{{ pw }}', pw: canary-3, note: '{{ pw }}'}\n    c: {password: canary-4}\n    d: {pw: canary-5}\n";
     let inventory = load_text("inv.yaml", yaml, &options).unwrap();
     let reveal = |name| {
         host(&inventory, name)
