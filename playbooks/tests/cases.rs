@@ -1,6 +1,11 @@
 //! Decisions as data: `cases/PLAYBOOK/*.yaml`, each a change to the facts of a healthy PC and the
 //! decision expected. `docs/playbooks/writing.md` describes the form.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

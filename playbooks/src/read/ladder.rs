@@ -11,12 +11,20 @@ use crate::read::rules::label;
 use crate::read::steps::{STEP_KEYS, StepContext};
 use crate::{CauseKind, CauseRule, Need, Rung, Step};
 
+/// The causes that a rung can be for.
+pub(crate) struct Causes<'a> {
+    /// Those that could be read.
+    pub(crate) rules: &'a [CauseRule],
+    /// The names of all, also of those that are wrong: that is told where they stand.
+    pub(crate) declared: Vec<String>,
+}
+
 impl Reader<'_> {
     /// Reads `repair`.
     pub(crate) fn ladder(
         &mut self,
         node: &Node,
-        causes: &[CauseRule],
+        causes: &Causes<'_>,
         context: &mut StepContext<'_>,
     ) -> Vec<Rung> {
         let Some(items) = self.list(node, "repair") else {
@@ -37,7 +45,7 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         step: &str,
-        causes: &[CauseRule],
+        causes: &Causes<'_>,
         context: &mut StepContext<'_>,
     ) -> Option<Rung> {
         let required = ["id", "summary", "for", "steps"];
@@ -79,25 +87,21 @@ impl Reader<'_> {
         })
     }
 
-    fn rung_causes(
-        &mut self,
-        node: &Node,
-        step: &str,
-        causes: &[CauseRule],
-    ) -> Option<Vec<String>> {
+    fn rung_causes(&mut self, node: &Node, step: &str, causes: &Causes<'_>) -> Option<Vec<String>> {
         let mut names = Vec::new();
         for item in self.list(node, step)? {
             let Some(name) = self.text(item, step) else {
                 continue;
             };
-            match causes.iter().find(|cause| cause.id == name) {
+            match causes.rules.iter().find(|cause| cause.id == name) {
                 Some(cause) if cause.kind == CauseKind::Fault => names.push(name.to_owned()),
                 Some(cause) => {
                     let (cause, kind) = (name.to_owned(), cause.kind.name());
                     self.error(item.at, step, Problem::NoFault { cause, kind });
                 }
+                None if causes.declared.iter().any(|id| id == name) => names.push(name.to_owned()),
                 None => {
-                    let nearest = nearest(name, causes.iter().map(|cause| cause.id.as_str()));
+                    let nearest = nearest(name, causes.declared.iter().map(String::as_str));
                     let (what, name) = ("cause", name.to_owned());
                     self.error(
                         item.at,
@@ -152,7 +156,7 @@ impl Reader<'_> {
                 .iter()
                 .map(|param| param.name.as_str())
         };
-        if !names().any(|known| known == name) {
+        if !context.visible.is_wrong_param(name) && !names().any(|known| known == name) {
             let (what, nearest) = ("parameter", nearest(name, names()));
             self.error(
                 node.at,

@@ -17,6 +17,8 @@ use crate::{Expression, Localized, Parameter, ScriptFile};
 pub(crate) struct Visible<'a> {
     /// The declared parameters.
     pub(crate) params: &'a [Parameter],
+    /// Names of parameters that are declared, but wrongly: that is told where they stand.
+    pub(crate) wrong_params: &'a [String],
     /// Whoever gives `facts`.
     pub(crate) facts: Option<Arc<ScriptFile>>,
     /// Whoever gives `verify`.
@@ -105,10 +107,15 @@ impl Visible<'_> {
         }
     }
 
+    /// Tells whether a parameter is declared, but wrongly.
+    pub(crate) fn is_wrong_param(&self, name: &str) -> bool {
+        self.wrong_params.iter().any(|known| known == name)
+    }
+
     fn param_problem(&self, rest: &str) -> Option<Problem> {
         let name = rest.split('.').next().unwrap_or(rest);
         let names = || self.params.iter().map(|param| param.name.as_str());
-        if name.is_empty() || names().any(|known| known == name) {
+        if name.is_empty() || self.is_wrong_param(name) || names().any(|known| known == name) {
             return None;
         }
         let nearest = nearest(name, names());

@@ -9,11 +9,12 @@ use fleetmend_yaml::{Document, Limits, Map, Node};
 use sha2::{Digest, Sha256};
 
 use crate::error::{PlaybookError, PlaybookErrors, Problem};
+use crate::read::ladder::Causes;
 use crate::read::names::Visible;
 use crate::read::reader::Reader;
 use crate::read::steps::{STEP_KEYS, Scripts, StepContext};
 use crate::source::Source;
-use crate::{CauseRule, Playbook, ScriptFile, Verify};
+use crate::{CauseRule, Parameter, Playbook, ScriptFile, Verify};
 
 /// Reads and checks a playbook.
 ///
@@ -67,8 +68,10 @@ impl Reader<'_> {
         let platform = self.platform(map)?;
         let parameters = self.parameters(map.get("parameters"));
         let mut scripts = Scripts::default();
+        let wrong_params = undeclared(map.get("parameters"), &parameters);
         let mut visible = Visible {
             params: &parameters,
+            wrong_params: &wrong_params,
             ..Visible::default()
         };
 
@@ -106,9 +109,13 @@ impl Reader<'_> {
             scripts: &mut scripts,
             visible: &with_terms,
         };
+        let known = Causes {
+            rules: &causes,
+            declared: ids(map.get("causes")),
+        };
         let ladder = map
             .get("repair")
-            .map(|node| self.ladder(node, &causes, &mut context));
+            .map(|node| self.ladder(node, &known, &mut context));
         let mut playbook = Playbook {
             name: name?,
             summary: summary?,
@@ -172,9 +179,8 @@ impl Reader<'_> {
                     continue;
                 };
                 let place = format!("repair/{label}/{name}");
-                if let Some(script) = self.script(step, &place, platform, scripts) {
-                    answers.entry(name.to_owned()).or_default().push(script);
-                }
+                let script = self.script(step, &place, platform, scripts);
+                answers.entry(name.to_owned()).or_default().extend(script);
             }
         }
         answers
@@ -221,6 +227,22 @@ impl Reader<'_> {
             pause,
         })
     }
+}
+
+/// Returns the names of parameters that stand in the text but could not be read.
+fn undeclared(node: Option<&Node>, read: &[Parameter]) -> Vec<String> {
+    let keys = node.and_then(Node::as_map).into_iter().flat_map(Map::iter);
+    keys.map(|entry| entry.key.text.clone())
+        .filter(|name| !read.iter().any(|param| param.name == *name))
+        .collect()
+}
+
+/// Returns the ids in a list of mappings.
+fn ids(node: Option<&Node>) -> Vec<String> {
+    let items = node.and_then(Node::as_seq).unwrap_or_default().iter();
+    items
+        .filter_map(|item| Some(item.get("id")?.as_str()?.to_owned()))
+        .collect()
 }
 
 /// Computes SHA-256 over the YAML text and every script with its schemas, in hex.

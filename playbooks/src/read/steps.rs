@@ -180,7 +180,7 @@ impl Reader<'_> {
                 .filter(move |param| is(param.kind))
                 .map(|p| p.name.as_str())
         };
-        if !credentials().any(|known| known == name) {
+        if !visible.is_wrong_param(name) && !credentials().any(|known| known == name) {
             let nearest = nearest(name, credentials());
             let what = "parameter of type credential";
             self.error(
