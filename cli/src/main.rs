@@ -1,2 +1,27 @@
 //! Remote repair orchestrator for Windows PCs that lost their domain trust.
-fn main() {}
+
+mod app;
+mod args;
+mod commands;
+mod confirm;
+mod credentials;
+mod data_dir;
+mod error;
+mod exit_code;
+mod interrupt;
+mod inventories;
+mod job;
+mod lab_folder;
+mod live;
+mod logging;
+mod password;
+mod plan;
+mod printer;
+mod statement;
+mod webhook;
+mod wire;
+mod wrap;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

@@ -1,0 +1,12 @@
+//! The commands, one a file.
+
+pub(crate) mod check;
+pub(crate) mod completion;
+pub(crate) mod demo;
+pub(crate) mod exec;
+pub(crate) mod inventory;
+pub(crate) mod lab;
+pub(crate) mod playbook;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod show;

@@ -1,0 +1,89 @@
+//! `fleetmend exec`: one command by hand on many PCs.
+
+use std::time::Duration;
+
+use fleetmend_engine::ExecJob;
+use fleetmend_transport::ExecRequest;
+
+use super::run::show;
+use crate::args::{self, DomainArgs, InventoryArgs, LogonArgs, OutputArgs};
+use crate::credentials::Passwords;
+use crate::error::CliError;
+use crate::job;
+use crate::plan::{self, Pcs};
+use crate::printer::Printer;
+use crate::wire::{Connect, RunJournal, Wiring};
+
+/// Run one command on PCs; show output, errors and exit code of each
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ExecArgs {
+    #[command(flatten)]
+    inventory: InventoryArgs,
+    #[command(flatten)]
+    logon: LogonArgs,
+    /// Take the words for PowerShell instead of a program and its arguments
+    #[arg(long, help_heading = "Command")]
+    powershell: bool,
+    /// End the command on a PC after this long
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5m",
+        help_heading = "Command"
+    )]
+    #[arg(value_parser = args::duration)]
+    timeout: Duration,
+    /// Program and arguments, or PowerShell; after `--`
+    #[arg(
+        last = true,
+        required = true,
+        value_name = "COMMAND",
+        help_heading = "Command"
+    )]
+    command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  fleetmend exec -i pcs.yaml --user fleetadmin -- nltest /sc_query:example.jp
+  fleetmend exec -i pcs.yaml --user fleetadmin --powershell -- 'Get-Service Netlogon | Select Status'
+
+PCs that print the same stand together. The exit code is 0 if it was 0 on every PC. The command
+is kept in the journal and may be seen on the PC: put no password into it.";
+
+/// Runs a command.
+///
+/// # Errors
+/// As `run`.
+pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, CliError> {
+    let show = show(&args.output)?;
+    let pcs = Pcs::read(&args.inventory, &args.logon, printer)?;
+    let words = args.command.join(" ");
+    let request = if args.powershell {
+        ExecRequest::PowerShell(words.clone())
+    } else {
+        ExecRequest::Command(args.command.clone())
+    };
+    let job = ExecJob {
+        request,
+        subject: words,
+        deadline: args.timeout,
+    };
+    let plan = plan::of_command(job, &pcs, &args.logon);
+    let passwords = Passwords::gather(&args.logon, &DomainArgs::default(), &pcs.hosts)?;
+    let journal = RunJournal::open(args.output.data_dir.as_deref())?;
+    let wiring = Wiring::new(
+        passwords,
+        &journal,
+        Connect {
+            timeout: plan.limits.connect,
+        },
+    );
+    let ended = job::execute(plan, wiring, &show, printer).await;
+    journal.close().await;
+    printer.note(&journal.farewell());
+    Ok(ended?.exit_code)
+}

@@ -1,0 +1,261 @@
+//! `fleetmend playbook`: what playbooks there are and what they would do.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use fleetmend_playbooks::{
+    CauseKind, ExportError, Language, Need, ParameterKind, Playbook, export, library,
+};
+use serde_json::{Value, json};
+
+use crate::error::CliError;
+use crate::exit_code;
+use crate::plan;
+use crate::printer::Printer;
+
+/// Show, check and export playbooks
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct PlaybookArgs {
+    #[command(subcommand)]
+    command: PlaybookCommand,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  fleetmend playbook list
+  fleetmend playbook show trust-repair
+  fleetmend playbook export trust-repair --to my-playbooks
+  fleetmend playbook check my-playbooks/trust-repair.yaml";
+
+#[derive(Debug, Subcommand)]
+enum PlaybookCommand {
+    /// List the shipped playbooks
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show parameters, causes and rungs of a playbook
+    Show {
+        /// Name of a shipped playbook, or a playbook file
+        playbook: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is wrong with a playbook
+    Check {
+        /// Playbook files, or names of shipped playbooks
+        #[arg(required = true)]
+        playbook: Vec<String>,
+    },
+    /// Write a shipped playbook with its scripts to a folder, to edit and run it from there
+    Export {
+        /// Name of a shipped playbook
+        playbook: String,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        to: PathBuf,
+    },
+}
+
+/// Shows, checks or exports playbooks.
+///
+/// # Errors
+/// One is wrong, a file cannot be written, or standard output failed.
+pub(crate) fn cmd_playbook(args: &PlaybookArgs, printer: &Printer) -> Result<u8, CliError> {
+    match &args.command {
+        PlaybookCommand::List { json } => list(*json, printer),
+        PlaybookCommand::Show { playbook, json } => {
+            let playbook = plan::playbook(playbook)?;
+            if *json {
+                print_json(&document(&playbook), printer)
+            } else {
+                printer.data(&describe(&playbook))
+            }
+        }
+        PlaybookCommand::Check { playbook } => check(playbook, printer),
+        PlaybookCommand::Export { playbook, to } => {
+            let files = export(playbook, to).map_err(|error| match error {
+                ExportError::NotShipped { .. } => CliError::user(error.to_string())
+                    .hint("list those that are shipped: fleetmend playbook list"),
+                ExportError::Exists { .. } => CliError::user(error.to_string())
+                    .hint("nothing is overwritten; name another folder: --to DIR"),
+                ExportError::Io { .. } => CliError::config(error.to_string()).because(error),
+            })?;
+            printer.data(&files.iter().fold(String::new(), |mut text, file| {
+                let _ = writeln!(text, "{}", file.display());
+                text
+            }))
+        }
+    }?;
+    Ok(exit_code::OK)
+}
+
+fn list(json: bool, printer: &Printer) -> Result<(), CliError> {
+    let playbooks: Vec<_> = library()
+        .into_iter()
+        .map(plan::playbook)
+        .collect::<Result<_, _>>()?;
+    if json {
+        let all = playbooks.iter().map(|playbook| {
+            json!({
+                "playbook": playbook.name,
+                "summary": playbook.summary.text(Language::En),
+                "summary_ja": playbook.summary.text(Language::Ja),
+                "digest": playbook.digest,
+            })
+        });
+        return print_json(&all.collect(), printer);
+    }
+    let mut text = String::new();
+    for playbook in &playbooks {
+        let _ = writeln!(
+            text,
+            "{}  {}",
+            playbook.name,
+            playbook.summary.text(Language::En)
+        );
+        let indent = " ".repeat(playbook.name.len());
+        let _ = writeln!(text, "{indent}  {}", playbook.summary.text(Language::Ja));
+    }
+    printer.data(&text)
+}
+
+fn check(playbooks: &[String], printer: &Printer) -> Result<(), CliError> {
+    for name in playbooks {
+        let playbook = plan::playbook(name)?;
+        printer.data(&format!(
+            "{name}: {} causes, {} rungs, {} scripts, nothing wrong\n",
+            playbook.causes.len(),
+            playbook.ladder.len(),
+            playbook.scripts().count(),
+        ))?;
+    }
+    Ok(())
+}
+
+fn describe(playbook: &Playbook) -> String {
+    let en = Language::En;
+    let mut text = format!(
+        "{}\n  {}\n  {}\n  digest {}\n",
+        playbook.name,
+        playbook.summary.text(en),
+        playbook.summary.text(Language::Ja),
+        playbook.digest,
+    );
+    text.push_str("\nParameters (--set NAME=VALUE, or a variable of the inventory)\n");
+    for parameter in &playbook.parameters {
+        let default = match &parameter.default {
+            Some(value) => format!(", default {value}"),
+            None => String::new(),
+        };
+        let kind = kind_name(parameter.kind);
+        let _ = writeln!(text, "  {} ({kind}{default})", parameter.name);
+        let _ = writeln!(text, "      {}", parameter.summary.text(en));
+    }
+    text.push_str("\nCauses, the first that holds\n");
+    for cause in &playbook.causes {
+        let _ = writeln!(text, "  {} ({})", cause.id, cause_kind(&cause.kind));
+    }
+    text.push_str("\nRepairs, cheapest first\n");
+    for rung in &playbook.ladder {
+        let _ = writeln!(text, "  {}\n      {}", rung.id, rung.summary.text(en));
+        let _ = writeln!(text, "      for {}", rung.causes.join(", "));
+        if !rung.needs.is_empty() {
+            let needs: Vec<String> = rung.needs.iter().map(need).collect();
+            let _ = writeln!(text, "      needs {}", needs.join(", "));
+        }
+        for guard in &rung.guards {
+            let _ = writeln!(
+                text,
+                "      only if not {}: {}",
+                guard.name,
+                guard.reason.text(en)
+            );
+        }
+        if rung.may_reboot {
+            text.push_str("      may reboot the PC\n");
+        }
+    }
+    let (attempts, pause) = (playbook.verify.attempts, playbook.verify.pause);
+    let _ = writeln!(
+        text,
+        "\nProof, asked up to {attempts} times, {pause:?} apart"
+    );
+    for guard in &playbook.verify.require {
+        let _ = writeln!(text, "  {}", guard.name);
+    }
+    text
+}
+
+fn document(playbook: &Playbook) -> Value {
+    let en = Language::En;
+    let parameters: Vec<Value> = playbook
+        .parameters
+        .iter()
+        .map(|parameter| {
+            json!({
+                "name": parameter.name, "type": kind_name(parameter.kind),
+                "secret": parameter.secret, "default": parameter.default,
+                "summary": parameter.summary.text(en),
+            })
+        })
+        .collect();
+    let causes: Vec<Value> = playbook
+        .causes
+        .iter()
+        .map(|cause| json!({ "cause": cause.id, "kind": cause_kind(&cause.kind) }))
+        .collect();
+    let rungs: Vec<Value> = playbook
+        .ladder
+        .iter()
+        .map(|rung| {
+            json!({
+                "rung": rung.id, "summary": rung.summary.text(en), "causes": rung.causes,
+                "needs": rung.needs.iter().map(need).collect::<Vec<_>>(),
+                "guards": rung.guards.iter().map(|guard| &guard.name).collect::<Vec<_>>(),
+                "may_reboot": rung.may_reboot,
+            })
+        })
+        .collect();
+    json!({
+        "playbook": playbook.name, "summary": playbook.summary.text(en),
+        "summary_ja": playbook.summary.text(Language::Ja), "digest": playbook.digest,
+        "parameters": parameters, "causes": causes, "rungs": rungs,
+    })
+}
+
+fn kind_name(kind: ParameterKind) -> &'static str {
+    match kind {
+        ParameterKind::String => "string",
+        ParameterKind::Integer => "integer",
+        ParameterKind::Boolean => "boolean",
+        ParameterKind::Credential => "credential",
+    }
+}
+
+fn cause_kind(kind: &CauseKind) -> &'static str {
+    match kind {
+        CauseKind::Healthy => "healthy",
+        CauseKind::Fault => "fault",
+        CauseKind::Skip => "skipped",
+        CauseKind::AccessDenied => "access-denied",
+        CauseKind::NeedsHands => "needs-hands",
+    }
+}
+
+fn need(need: &Need) -> String {
+    match need {
+        Need::CredentialOnPc(name) => format!("the credential {name} on the PC"),
+        Need::Parameter(name) => format!("the parameter {name}"),
+        Need::Reboot => "a reboot".to_owned(),
+        Need::Directory => "the directory".to_owned(),
+    }
+}
+
+fn print_json(value: &Value, printer: &Printer) -> Result<(), CliError> {
+    printer.data(&(serde_json::to_string_pretty(value)? + "\n"))
+}

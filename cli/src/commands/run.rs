@@ -1,0 +1,111 @@
+//! `fleetmend run`: diagnose, repair, verify.
+
+use fleetmend_model::RunMode;
+
+use crate::args::{JobArgs, OutputArgs};
+use crate::confirm;
+use crate::credentials::Passwords;
+use crate::error::CliError;
+use crate::job::{self, Show};
+use crate::plan::{self, Pcs};
+use crate::printer::Printer;
+use crate::statement::Statement;
+use crate::webhook::Webhook;
+use crate::wire::{Connect, RunJournal, Wiring};
+
+/// Diagnose PCs, repair those that are broken, verify the repair
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Diagnose only; change nothing
+    #[arg(long, help_heading = "Playbook")]
+    pub(crate) check: bool,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  fleetmend run trust-repair -i pcs.yaml --user fleetadmin
+  fleetmend run trust-repair -i pcs.yaml --limit '経理部:!pc-007' --check
+  fleetmend run trust-repair -i pcs.yaml --user fleetadmin --password-file admin.pw \\
+      --domain-user 'CORP\\joiner' --domain-password-file joiner.pw \\
+      --allow-credential-on-pcs --yes --output json > result.json
+
+Press Ctrl-C once to start nothing new, twice to cut what runs.";
+
+/// Runs a playbook.
+///
+/// # Errors
+/// Something is wrong before the run; or standard output failed after it.
+pub(crate) async fn cmd_run(args: &RunArgs, printer: &Printer) -> Result<u8, CliError> {
+    let mode = if args.check {
+        RunMode::Check
+    } else {
+        RunMode::Repair
+    };
+    run_playbook(&args.job, mode, printer).await
+}
+
+/// What `run` and `check` share.
+///
+/// # Errors
+/// As [`cmd_run`].
+pub(crate) async fn run_playbook(
+    args: &JobArgs,
+    mode: RunMode,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    let show = show(&args.output)?;
+    let playbook = plan::playbook(&args.playbook)?;
+    let pcs = Pcs::read(&args.inventory, &args.logon, printer)?;
+    let plan = plan::of_playbook(&playbook, mode, &pcs, &args.logon, &args.domain)?;
+    confirm::must_be_possible(args.yes)?;
+    let passwords = Passwords::gather(&args.logon, &args.domain, &pcs.hosts)?;
+    let journal = RunJournal::open(args.output.data_dir.as_deref())?;
+    let statement = Statement {
+        playbook: &playbook,
+        mode,
+        hosts: pcs.hosts.iter().map(|host| &host.name).collect(),
+        of: pcs.of,
+        accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
+        domain_user: passwords.domain_user(),
+        credential_on_pcs: args.domain.allow_credential_on_pcs,
+        journal: journal.path().display().to_string(),
+    };
+    let text = statement.text(printer.stderr_width());
+    if args.yes {
+        printer.note(&text);
+    } else {
+        // Also when quiet: nobody can agree to what was not said.
+        printer.say(&text);
+        confirm::ask(&statement.question())?;
+    }
+    let wiring = Wiring::new(
+        passwords,
+        &journal,
+        Connect {
+            timeout: plan.limits.connect,
+        },
+    );
+    let ended = job::execute(plan, wiring, &show, printer).await;
+    journal.close().await;
+    printer.note(&journal.farewell());
+    Ok(ended?.exit_code)
+}
+
+/// Checks how a run is to be shown.
+///
+/// # Errors
+/// The address to notify is none.
+pub(crate) fn show(args: &OutputArgs) -> Result<Show, CliError> {
+    let webhook = args
+        .notify_webhook
+        .as_deref()
+        .map(Webhook::parse)
+        .transpose()?;
+    Ok(Show {
+        output: args.output,
+        webhook,
+    })
+}

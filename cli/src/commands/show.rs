@@ -1,0 +1,87 @@
+//! `fleetmend show`: a past run again, from its journal alone.
+
+use std::path::PathBuf;
+
+use fleetmend_journal::JournalReader;
+use fleetmend_model::{RunId, RunMode};
+use fleetmend_report::{RunReport, format};
+
+use super::runs::{open, unreadable};
+use crate::args::Output;
+use crate::error::CliError;
+use crate::exit_code;
+use crate::job;
+use crate::printer::Printer;
+
+/// Show a past run again
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ShowArgs {
+    /// Id of the run, or its beginning [default: the newest run]
+    run: Option<String>,
+    /// Write it in this form
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Output,
+    /// Read the journal in DIR instead of your data folder
+    #[arg(long, value_name = "DIR", env = "FLEETMEND_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  fleetmend show
+  fleetmend show 019b2f --output json
+
+A run that goes on, or that was killed, is shown as far as it came.";
+
+/// Shows a run.
+///
+/// # Errors
+/// There is no such run, the journal cannot be read, or standard output failed.
+pub(crate) fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliError> {
+    let (reader, path) = open(args.data_dir.as_deref())?;
+    let run = find(&reader, args.run.as_deref(), &path)?;
+    let mut report = RunReport::default();
+    let mut lines: Result<(), CliError> = Ok(());
+    reader
+        .for_each(run, |record| {
+            report.apply(&record);
+            if args.output == Output::Jsonl && lines.is_ok() {
+                let line = format::jsonl(&record).map_err(CliError::from);
+                lines = line.and_then(|line| printer.data(&(line + "\n")));
+            }
+        })
+        .map_err(|error| unreadable(&path, error))?;
+    lines?;
+    job::result(
+        &report,
+        report.mode.unwrap_or(RunMode::Repair),
+        args.output,
+        printer,
+    )?;
+    Ok(exit_code::OK)
+}
+
+fn find(
+    reader: &JournalReader,
+    wanted: Option<&str>,
+    path: &std::path::Path,
+) -> Result<RunId, CliError> {
+    let runs = reader.runs().map_err(|error| unreadable(path, error))?;
+    let wanted = wanted.unwrap_or_default().to_lowercase();
+    let mut fitting = runs
+        .iter()
+        .filter(|run| run.run.to_string().starts_with(&wanted));
+    match (fitting.next(), fitting.next()) {
+        (Some(run), None) => Ok(run.run),
+        // Without an id the newest is meant, and they come newest first.
+        (Some(run), Some(_)) if wanted.is_empty() => Ok(run.run),
+        (Some(_), Some(_)) => Err(CliError::user(format!("several runs begin with {wanted}"))
+            .hint("give more of the id; list runs: fleetmend runs")),
+        (None, _) => Err(CliError::user(format!(
+            "no run in {} begins with {wanted}",
+            path.display()
+        ))
+        .hint("list runs: fleetmend runs")),
+    }
+}

@@ -1,0 +1,233 @@
+//! One run from its first to its last event: the same for `run`, `check`, `exec` and `demo`.
+
+use std::time::Duration;
+
+use fleetmend_engine::{ControlSender, Ports, RunEnd, RunPlan, control};
+use fleetmend_model::{Record, RunMode};
+use fleetmend_report::{ExecResult, RunReport, Stream, format};
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::args::Output;
+use crate::error::CliError;
+use crate::exit_code;
+use crate::interrupt;
+use crate::live::Live;
+use crate::printer::Printer;
+use crate::webhook::Webhook;
+use crate::wire::Wiring;
+
+/// The view is drawn anew this often.
+const REDRAW: Duration = Duration::from_millis(100);
+/// Events on their way to the screen: a burst of a few from each of a thousand PCs. Beyond that
+/// the engine waits for the screen, and in the end gives it up.
+const EVENTS: usize = 4_096;
+
+/// How a run is shown.
+pub(crate) struct Show {
+    /// The form of the result.
+    pub(crate) output: Output,
+    /// Whom to tell at the end.
+    pub(crate) webhook: Option<Webhook>,
+}
+
+/// How a run ended.
+pub(crate) struct Ended {
+    /// Everything that its events told.
+    pub(crate) report: RunReport,
+    /// The exit code of the process.
+    pub(crate) exit_code: u8,
+}
+
+/// Runs a plan to its end, shows it and gives its result to standard output.
+///
+/// Writing may block; only the task that called `block_on` does it, which is none of the
+/// runtime's workers, so no PC waits for a slow terminal.
+///
+/// # Errors
+/// Standard output failed. The run went to its end all the same.
+pub(crate) async fn execute(
+    plan: RunPlan,
+    wiring: Wiring,
+    show: &Show,
+    printer: &Printer,
+) -> Result<Ended, CliError> {
+    let mode = plan.mode;
+    let (operator, control) = control();
+    let (reader, records) = mpsc::channel(EVENTS);
+    let ports = Ports {
+        connector: wiring.connector,
+        prober: wiring.prober,
+        credentials: wiring.credentials,
+        journal: wiring.journal,
+        reader: Some(reader),
+        control,
+    };
+    // On a thread of its own: the dispatcher's future need not be `Send`, its tasks are.
+    let runtime = Handle::current();
+    let engine =
+        tokio::task::spawn_blocking(move || runtime.block_on(fleetmend_engine::run(plan, ports)));
+    let mut view = View::new(show.output, printer);
+    let left = view.follow(records, &operator).await;
+    let mut report = std::mem::take(&mut view.report);
+    let view_error = view.error.take();
+    drop(view);
+    if left {
+        printer
+            .warning("left at once; what was running on PCs is unknown, the journal has the rest");
+        notify(show, &report, printer).await;
+        return Ok(Ended {
+            report,
+            exit_code: exit_code::INTERRUPTED,
+        });
+    }
+    let outcome = engine.await.map_err(|error| {
+        CliError::internal("the run broke off; its journal is whole").because(error)
+    })?;
+    complete(&mut report, &outcome);
+    say_end(&outcome, printer);
+    let exit_code = u8::try_from(outcome.exit_code).unwrap_or(exit_code::NOT_WELL);
+    notify(show, &report, printer).await;
+    match view_error {
+        Some(error) => return Err(error),
+        None => result(&report, mode, show.output, printer)?,
+    }
+    Ok(Ended { report, exit_code })
+}
+
+/// Gives the result of a run to standard output.
+///
+/// # Errors
+/// Standard output failed.
+pub(crate) fn result(
+    report: &RunReport,
+    mode: RunMode,
+    output: Output,
+    printer: &Printer,
+) -> Result<(), CliError> {
+    match output {
+        Output::Jsonl => Ok(()),
+        Output::Json => printer.data(&(format::json(report)? + "\n")),
+        Output::Text => {
+            let options = format::TextOptions {
+                width: printer.stdout_width(),
+                color: printer.color_on_stdout(),
+            };
+            let exec = match mode {
+                RunMode::Exec => format::exec(report, options),
+                RunMode::Repair | RunMode::Check => format::text(report, options),
+            };
+            printer.data(&exec)
+        }
+    }
+}
+
+/// Reads a run's events for the screen and standard output.
+struct View {
+    report: RunReport,
+    live: Live,
+    printer: Printer,
+    output: Output,
+    /// Why standard output is no longer written to.
+    error: Option<CliError>,
+}
+
+impl View {
+    fn new(output: Output, printer: &Printer) -> Self {
+        Self {
+            report: RunReport::default(),
+            live: Live::new(printer),
+            printer: printer.clone(),
+            output,
+            error: None,
+        }
+    }
+
+    /// Follows a run until its last event; returns whether the operator left before.
+    async fn follow(&mut self, mut records: mpsc::Receiver<Record>, run: &ControlSender) -> bool {
+        let mut presses = interrupt::presses();
+        let mut pressed = 0;
+        let mut ticker = tokio::time::interval(REDRAW);
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                record = records.recv() => match record {
+                    Some(record) => self.take(&record),
+                    None => return false,
+                },
+                _ = ticker.tick() => self.live.tick(Timestamp::now()),
+                Some(()) = presses.recv() => {
+                    pressed += 1;
+                    if pressed > 2 {
+                        return true;
+                    }
+                    run.interrupt();
+                    self.printer.note(if pressed == 1 {
+                        "stopping: nothing new is started, running steps end (Ctrl-C again cuts them)"
+                    } else {
+                        "cutting what runs (Ctrl-C again leaves at once)"
+                    });
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Record) {
+        self.report.apply(record);
+        self.live.apply(record);
+        if self.output == Output::Jsonl && self.error.is_none() {
+            let line = format::jsonl(record).map_err(CliError::from);
+            self.error = line
+                .and_then(|line| self.printer.data(&(line + "\n")))
+                .err();
+        }
+    }
+}
+
+/// Adds what the engine knows beyond the events that reached us.
+fn complete(report: &mut RunReport, outcome: &fleetmend_engine::RunReport) {
+    report.add_results(outcome.results.iter().cloned());
+    for (host, output) in &outcome.exec {
+        let result = ExecResult {
+            stdout: Stream::new(output.stdout.clone()),
+            stderr: Stream::new(output.stderr.clone()),
+            exit_code: Some(i64::from(output.exit_code)),
+        };
+        report.set_exec(host, result);
+    }
+}
+
+/// Says why the run ended, where the results alone do not.
+fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
+    if outcome.reader_lost {
+        printer.warning("the screen was too slow for the run; the journal has every event");
+    }
+    match &outcome.end {
+        RunEnd::Complete => {}
+        RunEnd::Interrupted => printer.note("interrupted; every PC has its result"),
+        RunEnd::CredentialRefused {
+            credential,
+            host,
+            code,
+        } => printer.error(
+            &CliError::user(format!(
+                "the credential {credential} was refused on {host} (Win32 {code}); \
+                 it was not tried again"
+            ))
+            .hint("check account and password before the next run: another failure may lock it"),
+        ),
+        RunEnd::JournalLost(error) => printer.error(
+            &CliError::config("nothing more was done to any PC")
+                .because(error.clone())
+                .hint("free space or name another folder (--data-dir DIR), then run again"),
+        ),
+    }
+}
+
+async fn notify(show: &Show, report: &RunReport, printer: &Printer) {
+    if let Some(webhook) = &show.webhook {
+        webhook.notify(report, printer).await;
+    }
+}

@@ -1,0 +1,244 @@
+//! Bad usage, inventories, playbooks and credentials: exit code 2, a place, a hint, and nothing
+//! touched.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Out, command, fleetmend, run};
+
+/// A folder with a sound inventory, a password file, and no journal.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write(
+            "pcs.yaml",
+            "all:\n  hosts:\n    pc-[001:003].corp.example.jp:\n",
+        );
+        folder.write("admin.pw", "canary-passwort-7\n");
+        private(&folder.path("admin.pw"), 0o600);
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Runs in the folder; the journal would come to be here.
+    fn run(&self, args: &[&str]) -> Out {
+        let out = run(command()
+            .args(args)
+            .current_dir(self.0.path())
+            .env("FLEETMEND_DATA_DIR", self.path("data")));
+        assert!(!out.stdout.contains("canary") && !out.stderr.contains("canary"));
+        out
+    }
+
+    fn was_touched(&self) -> bool {
+        self.path("data").join("journal.sqlite").exists()
+    }
+
+    /// Runs `run trust-repair` with these arguments; it must fail before anything is touched.
+    fn refused(&self, args: &[&str]) -> String {
+        let args = [&["run", "trust-repair"], args].concat();
+        let out = self.run(&args);
+        assert_eq!(out.code, 2, "{}", out.text());
+        assert!(!self.was_touched(), "a journal was begun");
+        out.masked(self.0.path())
+    }
+}
+
+#[cfg(unix)]
+fn private(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(not(unix))]
+fn private(_: &Path, _: u32) {}
+
+const GOOD: [&str; 6] = [
+    "-i",
+    "pcs.yaml",
+    "--user",
+    "fleetadmin",
+    "--password-file",
+    "admin.pw",
+];
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_happens() {
+    insta::assert_snapshot!(Folder::new().refused(&GOOD), @"
+    exit 2
+    --- stderr
+    error: nobody can be asked: standard input is not a terminal
+    hint: add --yes to go ahead without a question; nothing was touched
+    ");
+}
+
+#[test]
+fn an_inventory_that_is_missing() {
+    let args = ["-i", "nowhere.yaml", "--user", "x", "--yes"];
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: nowhere.yaml: no such file
+    ");
+}
+
+#[test]
+fn an_inventory_that_is_wrong_names_every_place() {
+    let folder = Folder::new();
+    folder.write(
+        "bad.yaml",
+        "all:\n  hosts:\n    pc-[009:001]:\n    pc-1:\n    pc-1:\n",
+    );
+    let args = ["-i", "bad.yaml", "--user", "x", "--yes"];
+    insta::assert_snapshot!(folder.refused(&args), @"
+    exit 2
+    --- stderr
+    error: bad.yaml:5:5: duplicate key `pc-1`, first used at line 4, column 5
+    hint: YAML would keep only the last of them; join the two or rename one
+    ");
+}
+
+#[test]
+fn a_limit_that_matches_nothing() {
+    let args = [&GOOD[..], &["--yes", "--limit", "pc-0O1*"]].concat();
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: --limit: `pc-0O1*` matches no host and no group
+    hint: see names and groups: fleetmend inventory graph -i FILE
+    ");
+}
+
+#[test]
+fn a_playbook_that_does_not_exist() {
+    let out = Folder::new().run(&["run", "trust-repare", "-i", "pcs.yaml", "--yes"]);
+    insta::assert_snapshot!(out.text(), @"
+    exit 2
+    --- stderr
+    error: failed to find a shipped playbook named `trust-repare`, did you mean `trust-repair`?
+    hint: list those that are shipped: fleetmend playbook list
+    ");
+}
+
+#[test]
+fn a_parameter_that_does_not_exist() {
+    let args = [&GOOD[..], &["--yes", "--set", "domain_controler=dc1"]].concat();
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: --set does not fit the playbook: the playbook has no parameter `domain_controler`, did you mean `domain_controller`?
+    hint: see what it takes: fleetmend playbook show trust-repair
+    ");
+}
+
+#[test]
+fn a_credential_set_in_words() {
+    let args = [&GOOD[..], &["--yes", "--set", "domain_credential=canary"]].concat();
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: domain_credential is a credential and cannot be set in words
+    hint: give the account with --domain-user USER and --domain-password-file FILE
+    ");
+}
+
+#[test]
+fn no_account() {
+    let args = ["-i", "pcs.yaml", "--password-file", "admin.pw", "--yes"];
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: no account is given for pc-001.corp.example.jp
+    hint: name the PCs' local administrator: --user NAME, or `user` in the inventory
+    ");
+}
+
+#[test]
+fn no_password_and_nobody_to_ask() {
+    let args = ["-i", "pcs.yaml", "--user", "fleetadmin", "--yes"];
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: the password of fleetadmin (local-admin) is missing and there is no terminal to ask
+    hint: name a file that holds it: --password-file FILE, or FLEETMEND_PASSWORD_FILE=FILE
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_file_that_others_can_read() {
+    let folder = Folder::new();
+    private(&folder.path("admin.pw"), 0o644);
+    insta::assert_snapshot!(folder.refused(&[&GOOD[..], &["--yes"]].concat()), @"
+    exit 2
+    --- stderr
+    error: admin.pw holds a password and can be read by others (mode 0644)
+    hint: chmod 600 admin.pw
+    ");
+}
+
+#[test]
+fn a_webhook_that_is_no_address() {
+    let args = [&GOOD[..], &["--yes", "--notify-webhook", "chat.example.jp"]].concat();
+    insta::assert_snapshot!(Folder::new().refused(&args), @"
+    exit 2
+    --- stderr
+    error: --notify-webhook: relative URL without a base
+    hint: give an address such as https://chat.example.jp/hooks/…
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_data_folder_that_cannot_be() {
+    let folder = Folder::new();
+    let args = [&GOOD[..], &["--yes", "--data-dir", "pcs.yaml/data"]].concat();
+    insta::assert_snapshot!(folder.refused(&args), @"
+    exit 2
+    --- stderr
+    error: failed to create pcs.yaml/data: Not a directory (os error 20)
+    hint: name another folder: --data-dir DIR
+    ");
+}
+
+#[test]
+fn usage_errors_have_the_same_code() {
+    for args in [
+        &["run"][..],
+        &["run", "trust-repair"],
+        &["run", "trust-repair", "-i", "x", "--max-concurrency", "0"],
+        &[
+            "run",
+            "trust-repair",
+            "-i",
+            "x",
+            "--connect-timeout",
+            "soon",
+        ],
+        &["exec", "-i", "x"],
+        &["nonsense"],
+        &[],
+    ] {
+        let out = fleetmend(args);
+        assert_eq!(out.code, 2, "{args:?}: {}", out.text());
+        assert!(out.stdout.is_empty() && !out.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_past_run_without_a_journal() {
+    let folder = Folder::new();
+    for args in [&["show"][..], &["runs"]] {
+        let out = folder.run(args);
+        assert_eq!(out.code, 2);
+        assert!(out.stderr.contains("there is no journal"), "{}", out.stderr);
+    }
+}

@@ -1,0 +1,310 @@
+//! What the binary says about itself.
+
+use crate::support::fleetmend;
+
+#[test]
+fn the_first_help_shows_commands_examples_and_exit_codes() {
+    let out = fleetmend(["--help"]);
+    insta::assert_snapshot!(out.text(), @"
+    exit 0
+    --- stdout
+    Repair the lost domain trust of many Windows PCs at once
+
+    Usage: fleetmend [OPTIONS] <COMMAND>
+
+    Commands:
+      run         Diagnose PCs, repair those that are broken, verify the repair
+      check       Diagnose PCs and say what would be repaired; change nothing
+      exec        Run one command on PCs; show output, errors and exit code of each
+      demo        Repair simulated PCs over real sockets, to see what it looks like
+      lab         Simulate PCs and a domain on this machine
+      inventory   Show what was understood of an inventory
+      playbook    Show, check and export playbooks
+      runs        List past runs, the newest first
+      show        Show a past run again
+      completion  Print the completion script of a shell
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Global options:
+      -v, --verbose...
+              Say more on standard error; twice for debugging
+
+      -q, --quiet
+              Say nothing but data and errors
+
+          --color <WHEN>
+              Colour the output; NO_COLOR is obeyed
+
+              Possible values:
+              - auto:   On a terminal, unless NO_COLOR is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+    Examples:
+      fleetmend demo
+      fleetmend check trust-repair -i pcs.yaml --user fleetadmin
+      fleetmend run trust-repair -i pcs.yaml --user fleetadmin --limit 'pc-[001:020]*'
+      fleetmend exec -i pcs.yaml --user fleetadmin -- nltest /sc_query:example.jp
+
+    Exit codes:
+      0    every PC ended healthy or repaired (check: every PC is healthy)
+      1    at least one PC did not
+      2    usage, inventory, playbook or credential error; nothing was touched
+      3    stopped by a safety budget
+      130  interrupted
+    ");
+}
+
+#[test]
+fn run_has_its_options_under_headings() {
+    let out = fleetmend(["run", "--help"]);
+    insta::assert_snapshot!(out.text(), @r"
+    exit 0
+    --- stdout
+    Diagnose PCs, repair those that are broken, verify the repair
+
+    Usage: fleetmend run [OPTIONS] --inventory <FILE> <PLAYBOOK>
+
+    Arguments:
+      <PLAYBOOK>
+              Name of a shipped playbook, or a playbook file
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+    PCs:
+      -i, --inventory <FILE>
+              Read PCs from this YAML or CSV file; may be given several times
+
+      -l, --limit <PATTERN>
+              Take only these: names, globs, groups, joined by ',' ':&' ':!', or @FILE
+
+          --allow-plaintext-passwords
+              Accept passwords that stand in the inventory in plain text
+
+    Logon:
+      -u, --user <USER>
+              Log on as this local administrator where the inventory names none
+              
+              [env: FLEETMEND_USER=]
+
+          --password-file <FILE>
+              Read that account's password from FILE instead of asking
+              
+              [env: FLEETMEND_PASSWORD_FILE]
+
+          --accept-new-host-keys
+              Learn unknown SSH host keys; changed ones are refused all the same
+
+          --connect-timeout <TIME>
+              Give up connecting to a PC after this long
+              
+              [default: 10s]
+
+          --max-concurrency <N>
+              Work on this many PCs at once
+              
+              [default: 256]
+              [alias: --forks]
+
+    Playbook:
+          --set <NAME=VALUE>
+              Set a parameter of the playbook
+
+          --domain-user <USER>
+              Give the playbook this domain account, for rungs that need one
+              
+              [env: FLEETMEND_DOMAIN_USER=]
+
+          --domain-password-file <FILE>
+              Read the domain account's password from FILE instead of asking
+              
+              [env: FLEETMEND_DOMAIN_PASSWORD_FILE]
+
+          --allow-credential-on-pcs
+              Allow the domain account's password to reach PCs, on rungs that cannot do without
+
+      -y, --yes
+              Go ahead without asking
+
+          --check
+              Diagnose only; change nothing
+
+    Output:
+      -o, --output <FORM>
+              Write the result to standard output in this form
+
+              Possible values:
+              - text:  Tables for people
+              - json:  One document at the end
+              - jsonl: One line for each event, while it happens
+              
+              [default: text]
+
+          --data-dir <DIR>
+              Keep the journal in DIR instead of your data folder
+              
+              [env: FLEETMEND_DATA_DIR=]
+
+          --notify-webhook <URL>
+              Post the summary as JSON to URL when the run stops or ends
+
+    Global options:
+      -v, --verbose...
+              Say more on standard error; twice for debugging
+
+      -q, --quiet
+              Say nothing but data and errors
+
+          --color <WHEN>
+              Colour the output; NO_COLOR is obeyed
+
+              Possible values:
+              - auto:   On a terminal, unless NO_COLOR is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+    Examples:
+      fleetmend run trust-repair -i pcs.yaml --user fleetadmin
+      fleetmend run trust-repair -i pcs.yaml --limit '経理部:!pc-007' --check
+      fleetmend run trust-repair -i pcs.yaml --user fleetadmin --password-file admin.pw \
+          --domain-user 'CORP\joiner' --domain-password-file joiner.pw \
+          --allow-credential-on-pcs --yes --output json > result.json
+
+    Press Ctrl-C once to start nothing new, twice to cut what runs.
+    ");
+}
+
+#[test]
+fn exec_takes_its_command_after_dashes() {
+    let out = fleetmend(["exec", "--help"]);
+    insta::assert_snapshot!(out.text(), @"
+    exit 0
+    --- stdout
+    Run one command on PCs; show output, errors and exit code of each
+
+    Usage: fleetmend exec [OPTIONS] --inventory <FILE> -- <COMMAND>...
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+    PCs:
+      -i, --inventory <FILE>
+              Read PCs from this YAML or CSV file; may be given several times
+
+      -l, --limit <PATTERN>
+              Take only these: names, globs, groups, joined by ',' ':&' ':!', or @FILE
+
+          --allow-plaintext-passwords
+              Accept passwords that stand in the inventory in plain text
+
+    Logon:
+      -u, --user <USER>
+              Log on as this local administrator where the inventory names none
+              
+              [env: FLEETMEND_USER=]
+
+          --password-file <FILE>
+              Read that account's password from FILE instead of asking
+              
+              [env: FLEETMEND_PASSWORD_FILE]
+
+          --accept-new-host-keys
+              Learn unknown SSH host keys; changed ones are refused all the same
+
+          --connect-timeout <TIME>
+              Give up connecting to a PC after this long
+              
+              [default: 10s]
+
+          --max-concurrency <N>
+              Work on this many PCs at once
+              
+              [default: 256]
+              [alias: --forks]
+
+    Command:
+          --powershell
+              Take the words for PowerShell instead of a program and its arguments
+
+          --timeout <TIME>
+              End the command on a PC after this long
+              
+              [default: 5m]
+
+      <COMMAND>...
+              Program and arguments, or PowerShell; after `--`
+
+    Output:
+      -o, --output <FORM>
+              Write the result to standard output in this form
+
+              Possible values:
+              - text:  Tables for people
+              - json:  One document at the end
+              - jsonl: One line for each event, while it happens
+              
+              [default: text]
+
+          --data-dir <DIR>
+              Keep the journal in DIR instead of your data folder
+              
+              [env: FLEETMEND_DATA_DIR=]
+
+          --notify-webhook <URL>
+              Post the summary as JSON to URL when the run stops or ends
+
+    Global options:
+      -v, --verbose...
+              Say more on standard error; twice for debugging
+
+      -q, --quiet
+              Say nothing but data and errors
+
+          --color <WHEN>
+              Colour the output; NO_COLOR is obeyed
+
+              Possible values:
+              - auto:   On a terminal, unless NO_COLOR is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+    Examples:
+      fleetmend exec -i pcs.yaml --user fleetadmin -- nltest /sc_query:example.jp
+      fleetmend exec -i pcs.yaml --user fleetadmin --powershell -- 'Get-Service Netlogon | Select
+      Status'
+
+    PCs that print the same stand together. The exit code is 0 if it was 0 on every PC. The command
+    is kept in the journal and may be seen on the PC: put no password into it.
+    ");
+}
+
+#[test]
+fn completion_is_written_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let out = fleetmend(["completion", shell]);
+        assert_eq!(out.code, 0);
+        assert!(out.stdout.contains("max-concurrency"), "{shell}");
+    }
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let out = fleetmend(["--version"]);
+    assert_eq!(out.stdout.lines().count(), 1);
+    assert!(out.stdout.starts_with("fleetmend "));
+}

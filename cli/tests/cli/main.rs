@@ -1,0 +1,9 @@
+//! The real binary, as its users see it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod demo;
+mod errors;
+mod help;
+mod support;
+mod views;
