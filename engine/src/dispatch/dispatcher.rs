@@ -36,7 +36,12 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn new(plan: RunPlan, recorder: Recorder, ports: Ports) -> Self {
+    pub(super) fn new(
+        plan: RunPlan,
+        recorder: Recorder,
+        soft: CancellationToken,
+        ports: Ports,
+    ) -> Self {
         let limits = &plan.limits;
         let probes = Ramp::new(limits.ramp_start, limits.probe_concurrency);
         let workers = Ramp::new(limits.ramp_start, limits.max_concurrency);
@@ -47,7 +52,7 @@ impl Dispatcher {
             credentials: ports.credentials,
             recorder,
             workers: workers.semaphore(),
-            soft: CancellationToken::new(),
+            soft,
             hard: CancellationToken::new(),
             plan,
         };
@@ -125,7 +130,6 @@ impl Dispatcher {
 
     fn on_halt(&mut self) {
         self.halted = true;
-        self.shared.soft.cancel();
         self.skip_queue("journal");
     }
 

@@ -331,6 +331,9 @@ impl Pc {
             self.slot = Slot::Worker(slot.map_err(told)?);
         }
         let credential = self.local_credential().await?;
+        if self.shared.soft.is_cancelled() {
+            return Err(told(ConnectError::Cancelled));
+        }
         let time = self.shared.plan.limits.logon;
         let limits = Limits::within(time, &self.shared.soft);
         let connect = self

@@ -22,6 +22,7 @@ pub(super) struct Recorder {
     tell: mpsc::Sender<Record>,
     patience: Duration,
     halt: CancellationToken,
+    soft: CancellationToken,
     failure: Arc<OnceLock<JournalError>>,
 }
 
@@ -30,6 +31,7 @@ impl Recorder {
         journal: Arc<dyn Journal>,
         tell: mpsc::Sender<Record>,
         patience: Duration,
+        soft: CancellationToken,
     ) -> Self {
         let halt = CancellationToken::new();
         Self {
@@ -37,6 +39,7 @@ impl Recorder {
             tell,
             patience,
             halt,
+            soft,
             failure: Arc::default(),
         }
     }
@@ -69,7 +72,9 @@ impl Recorder {
         };
         tracing::error!(error = %detail, "the journal failed; nothing more is done to any PC");
         let _ = self.failure.set(detail);
+        // First the reason, then the end of all that may be cut: whoever wakes knows why.
         self.halt.cancel();
+        self.soft.cancel();
         Err(Halted)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fleetmend_model::{Event, Record};
 use fleetmend_transport::Connector;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Dispatcher;
 use super::plan::RunPlan;
@@ -44,10 +45,16 @@ pub struct Ports {
 pub async fn run(plan: RunPlan, mut ports: Ports) -> RunReport {
     let (sender, records) = mpsc::channel(TELL_BUFFER);
     let teller = tokio::spawn(tell(records, ports.reader.take()));
-    let recorder = Recorder::new(ports.journal.clone(), sender, plan.limits.journal);
+    let soft = CancellationToken::new();
+    let recorder = Recorder::new(
+        ports.journal.clone(),
+        sender,
+        plan.limits.journal,
+        soft.clone(),
+    );
     let mut report = match recorder.record(started(&plan)).await {
         Ok(record) => {
-            let mut report = Dispatcher::new(plan, recorder.clone(), ports)
+            let mut report = Dispatcher::new(plan, recorder.clone(), soft, ports)
                 .dispatch()
                 .await;
             report.run = Some(record.run);

@@ -231,6 +231,8 @@ fn exec_answer(output: &ExecOutput) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn output(stdout: &[u8]) -> ExecOutput {

@@ -69,7 +69,7 @@ impl Journal for MemoryJournal {
             let mut records = self.records.lock().unwrap();
             let seq = records.len() as u64 + 1;
             if self.fail_at == Some(records.len()) {
-                self.failed.store(true, Ordering::SeqCst);
+                self.failed.fetch_or(!self.hangs, Ordering::SeqCst);
                 None
             } else {
                 let run = RunId(uuid::Uuid::nil());
@@ -92,6 +92,8 @@ impl Journal for MemoryJournal {
             }
         };
         if record.is_none() && self.hangs {
+            // Nobody knows of it before the engine gives up.
+            let _given_up = GivenUp(&self.failed);
             std::future::pending::<()>().await;
         }
         assert!(
@@ -101,5 +103,13 @@ impl Journal for MemoryJournal {
         record.ok_or_else(|| JournalError {
             detail: "disk full".into(),
         })
+    }
+}
+
+struct GivenUp<'a>(&'a AtomicBool);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }

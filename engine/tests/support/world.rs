@@ -454,7 +454,11 @@ impl FakeSession {
             Act::Fail(code) => reply(Err(ScriptFailure {
                 error_id: "Failed".into(),
                 code,
-                message: format!("パスワード {DOMAIN_PASSWORD} は間違い"),
+                // A PC that repeats the secret it was given.
+                message: match name {
+                    "join" => format!("パスワード {DOMAIN_PASSWORD} は間違い"),
+                    _ => "失敗".to_owned(),
+                },
             })),
             Act::Lose => {
                 self.world.simulate(&self.host, name);
