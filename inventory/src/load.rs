@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{InventoryError, InventoryErrors};
-use crate::graph::Graph;
+use crate::error::{InventoryError, InventoryErrors, Problem};
+use crate::graph::{ALL, Graph, start};
 use crate::inventory::Inventory;
+use crate::vars::Vars;
 use crate::vars_files::{self, VarsFiles};
 use crate::{Options, Place, csv_source, file, resolve, yaml_source};
 
@@ -25,11 +26,11 @@ pub fn load(sources: &[PathBuf], options: &Options) -> Result<Inventory, Invento
             file: "-i".into(),
             at: None,
         };
-        graph.error(place, crate::error::Problem::Empty);
+        graph.error(place, Problem::Empty);
     }
     graph.reconcile();
     let mut folders: Vec<&Path> = Vec::new();
-    for source in sources {
+    for source in sources.iter().filter(|source| host_list(source).is_none()) {
         let folder = source.parent().unwrap_or(Path::new(""));
         if !folders.contains(&folder) {
             folders.push(folder);
@@ -59,13 +60,32 @@ pub fn load_text(name: &str, yaml: &str, options: &Options) -> Result<Inventory,
 
 fn read_source(path: &Path, options: &Options, graph: &mut Graph) -> Result<(), InventoryError> {
     let place = Place::of_path(path);
+    if let Some(list) = host_list(path) {
+        let all = graph.add_group(ALL, &place);
+        for name in list
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
+            yaml_source::add_hosts(graph, options, all, name, &place, Vars::new());
+        }
+        return Ok(());
+    }
     let bytes = file::read(path, options.max_bytes)?;
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
     match ending.as_ref().and_then(|ending| ending.to_str()) {
+        Some("ini") => graph.error(start(&place), Problem::Ini),
         Some("csv" | "tsv" | "txt") => {
             csv_source::read(&file::decode_csv(&bytes, &place)?, &place, options, graph);
         }
         _ => yaml_source::read(&file::decode_yaml(&bytes, &place)?, &place, options, graph),
     }
     Ok(())
+}
+
+/// Returns the names of a source that lists hosts itself, as in `-i pc-01,pc-02` or `-i pc-01,`.
+fn host_list(source: &Path) -> Option<&str> {
+    source
+        .to_str()
+        .filter(|text| text.contains(',') && !source.exists())
 }

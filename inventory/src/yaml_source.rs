@@ -1,6 +1,8 @@
 //! One YAML file in Ansible's shape into the graph.
 
-use fleetmend_yaml::{Document, Entry, Limits, Map, Node, Value};
+use std::borrow::Cow;
+
+use fleetmend_yaml::{Document, Entry, Limits, Map, Node, Position, Value};
 
 use crate::error::{ErrorList, InventoryError, Problem};
 use crate::graph::{Graph, GroupId, HostId, start};
@@ -49,6 +51,10 @@ pub(crate) fn read(text: &str, file: &Place, options: &Options, graph: &mut Grap
         return graph.error(start(file), Problem::Empty);
     }
     let Some(map) = root.as_map() else {
+        // `pc-01 ansible_host=10.0.0.1`, an INI file without sections.
+        if root.as_str().is_some_and(|text| text.contains('=')) {
+            return graph.error(file.with(root.at), Problem::Ini);
+        }
         let expected = "a mapping";
         let what = "an inventory".to_owned();
         let problem = Problem::Shape {
@@ -90,7 +96,7 @@ fn ini_section(text: &str, file: &Place) -> Option<Place> {
     let section = line.trim().strip_prefix('[')?;
     let name = section.split_once(']').map(|(name, _)| name)?;
     let plain = !name.is_empty() && !name.contains([',', '{', '"', '\'', '[']);
-    plain.then(|| file.with(fleetmend_yaml::Position::new(number, 1)))
+    plain.then(|| file.with(Position::new(number, 1)))
 }
 
 struct Source<'a> {
@@ -149,7 +155,7 @@ impl Source<'_> {
         let Some(map) = self.names(name, section) else {
             return;
         };
-        for entry in &map {
+        for entry in map.iter() {
             if let Some(child) = self.group(entry) {
                 self.graph
                     .add_child(id, child, &self.file.with(entry.key.at));
@@ -161,18 +167,18 @@ impl Source<'_> {
         let Some(map) = self.names(name, section) else {
             return;
         };
-        for entry in &map {
+        for entry in map.iter() {
             self.host(id, entry);
         }
     }
 
     /// Returns the names in `hosts` or `children`; a lone text is one name, as Ansible has it.
-    fn names(&mut self, group: &str, section: &Entry) -> Option<Map> {
+    fn names<'e>(&mut self, group: &str, section: &'e Entry) -> Option<Cow<'e, Map>> {
         match &section.value.value {
             Value::Null => None,
-            Value::Map(map) => Some(map.clone()),
+            Value::Map(map) => Some(Cow::Borrowed(map)),
             Value::String(name) if section.value.tag.is_none() => {
-                Some(Map::of(name, section.value.at))
+                Some(Cow::Owned(Map::of(name, section.value.at)))
             }
             _ => {
                 self.shape(
@@ -247,8 +253,8 @@ pub(crate) fn add_hosts(
         }
     };
     let mut all = Vars::new();
-    if let (Some(port), Some(at)) = (expansion.port, place.at) {
-        let node = Node::new(at, Value::Int(port.into()));
+    if let Some(port) = expansion.port {
+        let node = Node::new(place.at.unwrap_or(Position::START), Value::Int(port.into()));
         let var = vars::Var {
             key_at: place.clone(),
             node,

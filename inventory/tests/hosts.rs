@@ -345,6 +345,22 @@ fn several_sources_make_one_inventory() {
 }
 
 #[test]
+fn a_source_may_list_hosts_itself() {
+    let inventory = load(
+        &[PathBuf::from("pc-[1:2].例.jp, 10.0.0.1:22,")],
+        &Options::default(),
+    )
+    .unwrap();
+    let names: Vec<&str> = inventory
+        .hosts
+        .iter()
+        .map(|host| host.name.0.as_str())
+        .collect();
+    assert_eq!(names, ["pc-1.例.jp", "pc-2.例.jp", "10.0.0.1"]);
+    assert_eq!(host(&inventory, "10.0.0.1").port, Some(22));
+}
+
+#[test]
 fn files_of_variables_for_nobody_are_named() {
     let folder = Folder::new(&[
         ("inv.yaml", b"all:\n  hosts: {pc-1: }\n"),
