@@ -1,11 +1,6 @@
 //! The CLIXML reader against what Windows wrote (recordings in the project's shared folder).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "tests"
-)]
+#![expect(clippy::print_stdout, reason = "tests")]
 
 use std::path::PathBuf;
 

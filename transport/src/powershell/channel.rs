@@ -351,7 +351,10 @@ fn merged_params(request: &StepRequest) -> Result<Zeroizing<String>, SessionErro
     }
     // Written by hand, so that no copy of a secret lives in a JSON value: a secret of n bytes
     // takes at most 6 n when escaped, so the text never moves.
-    let secrets = request.secrets.iter().map(|(name, secret)| name.len() + secret.reveal().len());
+    let secrets = request
+        .secrets
+        .iter()
+        .map(|(name, secret)| name.len() + secret.reveal().len());
     let credentials = request
         .credentials
         .iter()

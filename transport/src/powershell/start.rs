@@ -55,8 +55,8 @@ pub fn refusal(exit_code: i32) -> Option<&'static str> {
         0x464D_0003 => Some("only a 32-bit PowerShell was started on a 64-bit Windows"),
         0x464D_0004 => Some("PowerShell could not load what the step channel needs"),
         0x464D_0005 => Some("the request line was damaged on its way"),
-        // cmd.exe: MSG_DIR_BAD_COMMAND_OR_FILE.
-        9009 => Some("powershell.exe was not found"),
+        // cmd.exe's own "not found", and that of a posix shell (the host is no Windows).
+        9009 | 126 | 127 => Some("powershell.exe was not found"),
         _ => None,
     }
 }

@@ -23,6 +23,9 @@ const BATCH: usize = 1 << 20;
 /// How much is written at a time; output is drained in between.
 const PIECE: usize = 32 * 1024;
 
+/// How much output may pile up while we write to a process that does not read.
+const PILE: usize = 64 << 20;
+
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -224,6 +227,9 @@ impl Wire for SshWire {
             // A process that has ended takes no more; what it said is yet to be received.
             if process.closed {
                 break;
+            }
+            if process.pending.stdout.len() + process.pending.stderr.len() > PILE {
+                return Err(unknown("the process prints without end and does not read"));
             }
             match within(limits, write_piece(process, piece)).await {
                 Waited::Done(Ok(())) => sent = true,

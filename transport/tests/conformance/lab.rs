@@ -1,8 +1,12 @@
 //! The suite over simulated Windows PCs: WinRM over HTTP and HTTPS, and SSH.
 
-use fleetmend_lab::{Answers, Lab, LabOptions, LabPc, Mix, PcPlan, Scenario};
-use fleetmend_model::{Host, TlsVerification, TransportKind};
-use fleetmend_transport::{AutoConnector, Connector as _, Script};
+use fleetmend_lab::{Answers, Lab, LabAuthority, LabOptions, LabPc, Mix, PcPlan, Scenario};
+use fleetmend_model::{
+    Credential, Host, Secret, TlsVerification, TransportChoice, TransportKind, WinrmScheme,
+};
+use fleetmend_transport::{
+    AutoConnector, ConnectError, Connector as _, DeniedWhy, ExecRequest, Script,
+};
 use serde_json::json;
 
 use super::suite::{self, BIG, FarEnd, answer, limits, request};
@@ -61,8 +65,13 @@ async fn start(far: &FarEnd) -> Lab {
 fn host(pc: &LabPc, folder: &std::path::Path) -> Host {
     let mut host = Host::new(&pc.name);
     host.address = pc.address.ip().to_string();
-    // A port that is nobody's by custom: the connector has to find out what is spoken there.
     host.port = Some(pc.address.port());
+    host.transport = TransportChoice::Winrm;
+    match pc.transport {
+        TransportKind::WinrmHttp => host.winrm.scheme = Some(WinrmScheme::Http),
+        TransportKind::WinrmHttps => host.winrm.scheme = Some(WinrmScheme::Https),
+        TransportKind::Ssh => host.transport = TransportChoice::Ssh,
+    }
     host.winrm.tls = TlsVerification::CaFile(folder.join("ca.pem"));
     host.ssh.known_hosts = Some(folder.join("known_hosts"));
     host
@@ -76,7 +85,6 @@ async fn every_transport_passes_the_suite() {
     std::fs::write(folder.path().join("ca.pem"), lab.ca_pem()).unwrap();
     std::fs::write(folder.path().join("known_hosts"), lab.known_hosts()).unwrap();
     for (pc, kind) in lab.pcs().iter().zip(KINDS) {
-        println!("{kind}");
         let host = host(pc, folder.path());
         let connect = || async {
             let credential = lab.local_credential();
@@ -87,7 +95,88 @@ async fn every_transport_passes_the_suite() {
             assert_eq!(session.reached().transport, kind);
             session
         };
+        let began = std::time::Instant::now();
         suite::run(&far, connect).await;
+        println!("{kind}: {:?}", began.elapsed());
     }
     assert_eq!(lab.shutdown().await, 0, "every task of the lab has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_not_tried_elsewhere() {
+    let far = far_end();
+    let lab = start(&far).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), lab.ca_pem()).unwrap();
+    std::fs::write(folder.path().join("known_hosts"), lab.known_hosts()).unwrap();
+    let wrong = Credential {
+        user: lab.local_credential().user.clone(),
+        password: Secret::new("wrong".to_owned()),
+    };
+    for pc in lab.pcs() {
+        let before = lab.counts().logons_refused;
+        // A port that is nobody's by custom: the connector has to find out what is spoken there.
+        let mut host = host(pc, folder.path());
+        host.transport = TransportChoice::Auto;
+        host.winrm.scheme = None;
+        match AutoConnector::default()
+            .connect(&host, &wrong, &limits())
+            .await
+        {
+            Err(ConnectError::AccessDenied {
+                why: DeniedWhy::Logon,
+                ..
+            }) => {}
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("a wrong password was accepted"),
+        }
+        assert_eq!(lab.counts().logons_refused, before + 1, "{}", pc.transport);
+    }
+    // A wrong identity is no reason to try another way either, and costs no password.
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(
+        other.path().join("ca.pem"),
+        LabAuthority::new().unwrap().pem(),
+    )
+    .unwrap();
+    let before = lab.counts();
+    for pc in lab
+        .pcs()
+        .iter()
+        .filter(|pc| pc.transport != TransportKind::WinrmHttp)
+    {
+        let host = host(pc, other.path());
+        match AutoConnector::default()
+            .connect(&host, lab.local_credential(), &limits())
+            .await
+        {
+            Err(ConnectError::Identity { .. }) => {}
+            Err(error) => panic!("{}: {error}", pc.transport),
+            Ok(_) => panic!("a wrong identity was accepted"),
+        }
+    }
+    assert_eq!(lab.counts().logons_refused, before.logons_refused);
+    assert_eq!(lab.counts().logons_accepted, before.logons_accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn powershell_text_runs_beside_steps() {
+    let far = far_end();
+    let lab = start(&far).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), lab.ca_pem()).unwrap();
+    std::fs::write(folder.path().join("known_hosts"), lab.known_hosts()).unwrap();
+    for pc in lab.pcs() {
+        let host = host(pc, folder.path());
+        let mut session = AutoConnector::default()
+            .connect(&host, lab.local_credential(), &limits())
+            .await
+            .unwrap();
+        let text = ExecRequest::PowerShell("exit 7".to_owned());
+        let output = session.exec(&text, &limits()).await.unwrap();
+        assert_eq!(output.exit_code, 7, "{}", pc.transport);
+        let reply = session.run_step(&far.answer, &limits()).await.unwrap();
+        assert_eq!(reply.answer, Ok(answer()));
+        session.close().await;
+    }
 }
