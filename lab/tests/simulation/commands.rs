@@ -174,7 +174,10 @@ async fn programs_stand_where_windows_has_them() {
     assert!(pc.has_program(r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"));
     assert!(pc.has_program(r"c:\windows\system32\CMD.EXE"));
     assert!(!pc.has_program(r"C:\Tools\cmd.exe"));
-    assert!(!pc.has_program(r"C:\Windows\System32\nltest.exe"), "this one lacks it");
+    assert!(
+        !pc.has_program(r"C:\Windows\System32\nltest.exe"),
+        "this one lacks it"
+    );
     let (_, err, _) = bench.utf8("nltest /sc_query:corp.example.jp").await;
     assert!(err.starts_with("'nltest' is not recognized"), "{err}");
 }
