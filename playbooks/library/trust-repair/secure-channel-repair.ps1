@@ -388,9 +388,13 @@ $domain = [string]$Params.domain
 $server = [string]$Params.domain_controller
 
 # The password comes as data on standard input, is never in an argument, a file or the
-# environment, and lives in this process only. -AsPlainText is right because it is plain
-# already; the cmdlet wants a PSCredential.
-$secret = ConvertTo-SecureString -String ([string]$Params.domain_credential.password) -AsPlainText -Force
+# environment, and lives in this process only. Character by character, not by ConvertTo-SecureString:
+# module logging (event 4103) would write down that cmdlet's argument.
+$secret = New-Object System.Security.SecureString
+foreach ($character in ([string]$Params.domain_credential.password).ToCharArray()) {
+    $secret.AppendChar($character)
+}
+$secret.MakeReadOnly()
 $credential = New-Object System.Management.Automation.PSCredential ([string]$Params.domain_credential.user), $secret
 
 $refused = $null

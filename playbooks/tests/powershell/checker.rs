@@ -14,7 +14,7 @@ pub(crate) enum Role {
     /// It runs as a step.
     Step,
     /// It runs the steps, so it alone may make code out of text.
-    Bootstrap,
+    Channel,
 }
 
 /// One thing wrong.
@@ -225,7 +225,9 @@ impl Checker<'_> {
         let mut found = Vec::new();
         for command in self.tree.all("command") {
             let name = self.name(command);
-            let kept = KEEPING.contains(&name.as_str()) || functions.contains(&name);
+            let credential =
+                name == "new-object" && self.tree.lower(command).contains(CREDENTIAL_TYPE);
+            let kept = KEEPING.contains(&name.as_str()) || functions.contains(&name) || credential;
             let given = self.tree.child(command, "command_elements");
             if !kept && given.is_some_and(leaks) {
                 found.push(command);

@@ -147,12 +147,13 @@ pub(crate) const COMPARING_METHODS: &[&str] = &[
 /// Words in patterns that are the same in every language of Windows.
 pub(crate) const STABLE_WORDS: &[&str] = &["Status", "I_NetLogonControl", "data"];
 
-/// Commands that may be given a secret; they hand it to nobody.
-pub(crate) const KEEPING: &[&str] = &[
-    "convertto-securestring",
-    "new-object",
-    "test-computersecurechannel",
-];
+/// Commands that may be given a credential object; they hand it to nobody. Module logging (event
+/// 4103) writes down the arguments of cmdlets, so none may be given the password's text, not even
+/// `ConvertTo-SecureString`.
+pub(crate) const KEEPING: &[&str] = &["test-computersecurechannel"];
+
+/// The one type that `New-Object` may make of a secret.
+pub(crate) const CREDENTIAL_TYPE: &str = "pscredential";
 
 /// Commands whose result is the secret again.
 pub(crate) const PASSING: &[&str] = &["convertto-securestring", "new-object", "write-output"];
