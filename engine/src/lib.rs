@@ -18,5 +18,5 @@ pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{Ports, RunEnd, RunLimits, RunPlan, RunReport, run};
 pub use journal::{Journal, JournalError};
-pub use prober::{NoProbe, Prober};
+pub use prober::{NoProbe, Prober, TcpProber};
 pub use program::{ExecJob, Job, Judge, Parameters, Program, RungPlan, StepPlan, VerifyPlan};

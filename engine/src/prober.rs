@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fleetmend_model::Host;
-use fleetmend_transport::{ConnectError, Limits};
+use fleetmend_transport::{ConnectError, Limits, probe};
 
 /// Asks whether anything listens on a PC, without logging on.
 #[async_trait]
@@ -12,6 +12,24 @@ pub trait Prober: Send + Sync {
     /// # Errors
     /// The [`ConnectError`] with which the PC ends.
     async fn probe(&self, host: &Host, limits: &Limits) -> Result<(), ConnectError>;
+}
+
+/// Asks on TCP, at the ports that the PC's transport may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpProber;
+
+#[async_trait]
+impl Prober for TcpProber {
+    async fn probe(&self, host: &Host, limits: &Limits) -> Result<(), ConnectError> {
+        match probe(host, limits).await {
+            Ok(_) => Ok(()),
+            Err(why) => Err(ConnectError::Unreachable {
+                address: host.address.clone(),
+                why,
+                source: None,
+            }),
+        }
+    }
 }
 
 /// Takes every PC for reachable; connecting tells.

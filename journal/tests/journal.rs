@@ -1,11 +1,4 @@
 //! The journal against real files: many writers, damage, and a process that was killed.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "tests"
-)]
 
 use std::path::Path;
 use std::sync::Arc;

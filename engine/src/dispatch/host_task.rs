@@ -455,3 +455,20 @@ fn no_credential(state: &PcState, parameter: &str, reason: String) -> Ending {
         next: format!("provide the credential of the parameter {parameter}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What each PC in flight costs beside its facts and its session.
+    #[test]
+    fn a_task_is_small() {
+        let size = size_of_future(run_host);
+        println!("{size} bytes a task");
+        assert!(size < 16 * 1024, "{size} bytes a task");
+    }
+}

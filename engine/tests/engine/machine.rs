@@ -1,17 +1,15 @@
 //! The pure machine under random PCs, random stops and replays.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::support::program;
 use fleetmend_engine::Job;
 use fleetmend_engine::machine::{Action, Context, PcState, Stop, next};
 use fleetmend_model::{HostEvent, HostName, Outcome, Phase, RunMode, StepEnd, TransportKind};
 use fleetmend_playbooks::Situation;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::program;
 
 /// What one event of chance is.
 #[derive(Clone, Debug)]

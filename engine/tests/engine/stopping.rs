@@ -1,15 +1,13 @@
 //! Runs that are stopped: by the operator, by a broken journal, by a refused credential.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::support::{Act, MemoryJournal, Pc, World, outcomes, quiet, run_world, wait_until};
 use fleetmend_engine::{RunEnd, control, exit_code};
 use fleetmend_model::{Event, HostEvent, Outcome, OutcomeClass, Phase, StepEnd};
 use serde_json::json;
-use support::{Act, MemoryJournal, Pc, World, outcomes, quiet, run_world, wait_until};
 
 /// A few PCs that together go every way, two at a time.
 fn fleet() -> Vec<Pc> {

@@ -1,16 +1,14 @@
 //! Whole runs over scripted PCs in virtual time.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::support::{Act, MemoryJournal, Pc, World, outcomes, quiet, run_world};
 use fleetmend_engine::{ExecJob, Job, RunEnd, exit_code};
 use fleetmend_model::{HostEvent, Outcome, OutcomeClass, RunMode, StepEnd};
 use fleetmend_transport::ExecRequest;
 use serde_json::json;
-use support::{Act, MemoryJournal, Pc, World, outcomes, quiet, run_world};
 use tokio::time::Instant;
 
 fn world(pcs: impl IntoIterator<Item = Pc>) -> Arc<World> {
@@ -47,7 +45,7 @@ async fn every_kind_of_pc_comes_to_its_own_end() {
         (Pc::broken("restart"), repaired("restart")),
         (Pc::broken("reset"), repaired("reset")),
         (Pc::broken("join"), repaired("join")),
-        (Pc::broken(""), support::not_repaired("mismatch")),
+        (Pc::broken(""), crate::support::not_repaired("mismatch")),
         (
             Pc {
                 cause: Some("dc"),
@@ -167,7 +165,7 @@ async fn every_kind_of_pc_comes_to_its_own_end() {
                 "verify",
                 &[proof("no"), proof("no"), proof("no"), proof("no")],
             ),
-            support::not_repaired("mismatch"),
+            crate::support::not_repaired("mismatch"),
         ),
         (
             Pc::broken("restart").on("verify", &[proof("reboot")]),
@@ -355,7 +353,10 @@ async fn a_phase_that_takes_too_long_begins_no_further_step() {
             "diagnose"
         ]
     );
-    assert_eq!(report.results[0].outcome, support::not_repaired("mismatch"));
+    assert_eq!(
+        report.results[0].outcome,
+        crate::support::not_repaired("mismatch")
+    );
 }
 
 #[tokio::test(start_paused = true)]

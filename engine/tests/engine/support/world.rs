@@ -481,15 +481,10 @@ impl FakeSession {
     }
 }
 
-fn sleep_or_cut(
-    delay: Duration,
-    cancel: &CancellationToken,
-) -> impl Future<Output = Result<(), SessionError>> {
-    async move {
-        tokio::select! {
-            () = cancel.cancelled() => Err(SessionError::Cancelled { sent: true }),
-            () = tokio::time::sleep(delay) => Ok(()),
-        }
+async fn sleep_or_cut(delay: Duration, cancel: &CancellationToken) -> Result<(), SessionError> {
+    tokio::select! {
+        () = cancel.cancelled() => Err(SessionError::Cancelled { sent: true }),
+        () = tokio::time::sleep(delay) => Ok(()),
     }
 }
 

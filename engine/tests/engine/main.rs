@@ -1,0 +1,13 @@
+//! The engine as a whole: the machine under chance, and runs over scripted PCs in virtual time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod dispatch;
+mod machine;
+mod stopping;
+mod support;
