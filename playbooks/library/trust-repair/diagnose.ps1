@@ -561,7 +561,7 @@ $os = [PSCustomObject][ordered]@{
     build = $null; revision = $null; ui_lcid = $null
     powershell = $null; booted_at = $null; uptime_seconds = $null
 }
-Invoke-Probe 'os' {
+$null = Invoke-Probe 'os' {
     $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
     $os.build = [int](Get-RegistryValue $key 'CurrentBuildNumber')
     $revision = Get-RegistryValue $key 'UBR'
@@ -575,7 +575,7 @@ Invoke-Probe 'os' {
 
 $missing = [PSCustomObject][ordered]@{ status = $null; start_type = $null }
 $services = [PSCustomObject][ordered]@{ netlogon = $missing; w32time = $missing; workstation = $missing }
-Invoke-Probe 'services' {
+$null = Invoke-Probe 'services' {
     $services.netlogon = Get-ServiceFacts 'Netlogon'
     $services.w32time = Get-ServiceFacts 'W32Time'
     $services.workstation = Get-ServiceFacts 'LanmanWorkstation'
@@ -610,7 +610,7 @@ $dc = [PSCustomObject][ordered]@{
 $clock = [PSCustomObject][ordered]@{ offset_seconds = $null; source = $null }
 if ($joined) {
     if ($Params.domain_controller) { $dc.requested = ([string]$Params.domain_controller).ToLowerInvariant() }
-    Invoke-Probe 'locate' {
+    $null = Invoke-Probe 'locate' {
         $dc.site = Get-RegistryValue 'SYSTEM\CurrentControlSet\Services\Netlogon\Parameters' 'DynamicSiteName'
         if ($null -ne $dc.requested) {
             $dc.located = $false
@@ -639,11 +639,11 @@ if ($null -ne $dc.name -and $dc.located -eq $true) {
     }
 }
 if ($null -ne $address) {
-    Invoke-Probe 'ports' {
+    $null = Invoke-Probe 'ports' {
         $open = Test-Ports $address @(53, 88, 135, 389, 445, 464, 636) ([int]$Params.tcp_timeout_ms)
         foreach ($port in $open.Keys) { $dc.ports.('tcp_' + $port) = $open[$port] }
     }
-    Invoke-Probe 'clock' {
+    $null = Invoke-Probe 'clock' {
         try {
             $clock.offset_seconds = [Math]::Round((Get-SntpOffset $address), 3)
             $clock.source = 'sntp'
@@ -665,10 +665,10 @@ $wanted = @{
 $events = [PSCustomObject][ordered]@{
     hours = [int]$Params.event_hours; last_record_id = $null; last_password_change = $null; items = @()
 }
-Invoke-Probe 'events' {
+$null = Invoke-Probe 'events' {
     $since = [datetime]::Now.AddHours(-[int]$Params.event_hours)
     $ids = @($wanted.Values | ForEach-Object { $_ })
-    $seen = Find-Events @{ LogName = 'System'; Id = $ids; StartTime = $since } 1000
+    $seen = @(Find-Events @{ LogName = 'System'; Id = $ids; StartTime = $since } 1000)
     $ours = @($seen | Where-Object { $wanted.ContainsKey($_.ProviderName) -and $wanted[$_.ProviderName] -contains $_.Id })
     $items = New-Object System.Collections.ArrayList
     foreach ($group in @($ours | Group-Object ProviderName, Id)) {
@@ -682,7 +682,7 @@ Invoke-Probe 'events' {
         })
     }
     $events.items = $items.ToArray()
-    $changes = Find-Events @{ LogName = 'System'; Id = 5823 } 20
+    $changes = @(Find-Events @{ LogName = 'System'; Id = 5823 } 20)
     $changes = @($changes | Where-Object { $_.ProviderName -eq 'NETLOGON' })
     if ($changes.Count -gt 0) { $events.last_password_change = Format-Time $changes[0].TimeCreated }
 }
@@ -705,7 +705,7 @@ $updates = @(Invoke-Probe 'updates' {
 # Windows 11 24H2 and Server 2025 can keep the machine's secret in Credential Guard: value 2 of
 # the policy, or of the setting that Lsa took over from it.
 $isolation = [PSCustomObject][ordered]@{ configured = $null; credential_guard_running = $null; enforced = $null }
-Invoke-Probe 'isolation' {
+$null = Invoke-Probe 'isolation' {
     $policy = Get-RegistryValue 'SOFTWARE\Policies\Microsoft\Windows\DeviceGuard' 'MachineIdentityIsolation'
     $lsa = Get-RegistryValue 'SYSTEM\CurrentControlSet\Control\Lsa' 'MachineIdentityIsolation'
     $value = $policy

@@ -381,7 +381,7 @@ function Get-LastRecordId {
 $domain = [string]$Params.domain
 Add-Type -AssemblyName System.ServiceProcess
 
-Invoke-Probe 'restart' {
+$null = Invoke-Probe 'restart' {
     $service = Get-Service -Name Netlogon
     $limit = [timespan]::FromSeconds(30)
     if ($service.Status -ne [System.ServiceProcess.ServiceControllerStatus]::Stopped) {

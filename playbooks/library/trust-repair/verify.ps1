@@ -417,8 +417,8 @@ if ($null -ne $answer) { $tested = $answer }
 
 $counts = [PSCustomObject][ordered]@{ netlogon_3210 = $null; netlogon_5719 = $null }
 if ($null -ne $after) {
-    Invoke-Probe 'events' {
-        $new = Get-ComplaintsAfter $after
+    $null = Invoke-Probe 'events' {
+        $new = @(Get-ComplaintsAfter $after)
         $counts.netlogon_3210 = @($new | Where-Object { $_.Id -eq 3210 }).Count
         $counts.netlogon_5719 = @($new | Where-Object { $_.Id -eq 5719 }).Count
     }

@@ -53,6 +53,7 @@ pub(crate) fn check(text: &str, role: Role) -> Vec<Finding> {
     if role == Role::Step {
         checker.header();
         checker.built_commands();
+        checker.stray_output();
         checker.prose();
         checker.secrets();
     }
@@ -160,6 +161,16 @@ impl Checker<'_> {
             let block = of_type.is_some_and(|name| name.contains("scriptblock"));
             if RUNNING_MEMBERS.contains(&member.as_str()) || (block && member == "create") {
                 self.found(call, "string-built command");
+            }
+        }
+    }
+
+    /// What a probe leaves on the pipeline would become part of the answer.
+    fn stray_output(&mut self) {
+        for command in self.tree.all("command") {
+            let probe = self.name(command) == "invoke-probe";
+            if probe && around(command, "assignment_expression").is_none() {
+                self.found(command, "leaves output");
             }
         }
     }

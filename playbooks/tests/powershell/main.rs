@@ -217,6 +217,7 @@ fn each_bad_snippet_is_caught() {
             "hands a secret out",
         ),
         ("$x = '\u{6210}\u{529f}'", "not ASCII"),
+        ("Invoke-Probe 'os' { 1 }", "leaves output"),
         ("$x = Read-Host", "asks a person"),
         ("$x = Get-Credential", "asks a person"),
     ];
