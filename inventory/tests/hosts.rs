@@ -192,6 +192,24 @@ fn what_is_not_understood_is_named_once() {
 }
 
 #[test]
+fn plain_words_may_mean_something_else_to_ansible() {
+    let yaml = "all:\n  hosts:\n    a: {address: '1-2 Chiyoda, Tokyo'}\n    b: {address: '3-4 Namba, Osaka'}\n  vars:\n    ansible_connection: winrm\n    tls: {cert: /x}\n    platform: kiosk\n";
+    let inventory = good(yaml);
+    assert_eq!(host(&inventory, "a").address, "a");
+    assert_eq!(host(&inventory, "b").vars["address"], "3-4 Namba, Osaka");
+    assert_eq!(host(&inventory, "b").vars["platform"], "kiosk");
+    assert_eq!(
+        warnings(&inventory),
+        [
+            "inv.yaml:3:18: `address` is no setting: its value is not one, so it is a variable like any other",
+            "inv.yaml:7:11: `tls` is no setting: its value is not one, so it is a variable like any other",
+            "inv.yaml:8:15: `platform` is no setting: its value is not one, so it is a variable like any other",
+        ]
+    );
+    assert!(support::read(&yaml.replace("ansible_connection: winrm", "x: y")).is_err());
+}
+
+#[test]
 fn basic_never_goes_over_http() {
     let inventory = good(
         "all:\n  hosts:\n    a: {ansible_connection: winrm, ansible_port: 5985, ansible_winrm_transport: basic}\n",

@@ -5,6 +5,7 @@ mod password;
 mod reader;
 mod ssh;
 mod tls;
+mod tolerate;
 mod understand;
 mod winrm;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use fleetmend_model::{CredentialRef, Host, Platform, TransportChoice};
 
 use super::reader::Reader;
+use super::tolerate::tolerate;
 use super::{ignored, password, ssh, winrm};
 use crate::error::{InventoryError, Problem};
 use crate::graph::RawHost;
@@ -70,6 +71,7 @@ pub(crate) fn understand(raw: &RawHost, vars: &Vars, options: &Options) -> Under
     host.ssh = ssh::read(&mut reader);
     host.platform = platform(&mut reader);
     leftovers(&mut reader);
+    tolerate(&mut reader);
     let reachable = connection != Connection::Elsewhere;
     let Reader {
         used,

@@ -89,6 +89,13 @@ impl Folder {
         lines
             .into_iter()
             .map(|line| line.replace(&folder, "DIR/"))
+            .map(|line| {
+                if cfg!(windows) {
+                    line.replace('\\', "/")
+                } else {
+                    line
+                }
+            })
             .collect()
     }
 
