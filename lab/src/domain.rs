@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use fleetmend_model::Secret;
 use jiff::Timestamp;
 
 use crate::win32;
@@ -55,7 +56,7 @@ pub struct ComputerAccount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserAccount {
     /// Its password.
-    pub password: String,
+    pub password: Secret,
     /// Whether it may reset the passwords of computer accounts.
     pub may_reset_computers: bool,
     /// Whether it may log on.
@@ -129,7 +130,7 @@ impl Domain {
     /// Creates (or replaces) a user account.
     pub fn create_user(&mut self, name: &str, password: &str, may_reset_computers: bool) {
         let account = UserAccount {
-            password: password.to_owned(),
+            password: Secret::new(password.to_owned()),
             may_reset_computers,
             enabled: true,
             bad_passwords: 0,
@@ -214,7 +215,7 @@ impl Domain {
         if account.locked {
             return win32::ACCOUNT_LOCKED_OUT;
         }
-        if account.password != password {
+        if account.password.reveal() != password {
             account.bad_passwords += 1;
             account.bad_passwords_total += 1;
             account.locked = threshold != 0 && account.bad_passwords >= threshold;

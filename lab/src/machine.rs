@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleetmend_model::Secret;
 use jiff::Timestamp;
 
 use crate::domain::PasswordId;
@@ -11,7 +12,7 @@ use crate::win32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalAccount {
     /// Its password.
-    pub password: String,
+    pub password: Secret,
     /// Whether it may log on.
     pub enabled: bool,
     /// Whether it is in Administrators (S-1-5-32-544).
@@ -30,7 +31,7 @@ impl LocalAccount {
     /// Returns an enabled account without bad passwords.
     pub fn new(password: &str, administrator: bool) -> Self {
         Self {
-            password: password.to_owned(),
+            password: Secret::new(password.to_owned()),
             enabled: true,
             administrator,
             bad_passwords: 0,
@@ -248,7 +249,7 @@ impl Machine {
     /// Returns the password by which a logon is judged; `None` when the account cannot log on.
     pub fn password_of(&self, user: &str) -> Option<&str> {
         let account = self.account(user)?;
-        (account.enabled && !account.locked).then_some(account.password.as_str())
+        (account.enabled && !account.locked).then_some(account.password.reveal())
     }
 
     /// Notes a logon, and locks the account when the wrong ones reach the threshold.

@@ -174,8 +174,8 @@ impl Scenario {
     }
 }
 
-/// The accounts that a lab uses.
-#[derive(Clone, Debug)]
+/// The local administrator that every PC of a lab has.
+#[derive(Clone, Copy)]
 pub(crate) struct LocalAdmin<'a> {
     pub(crate) user: &'a str,
     pub(crate) password: &'a str,

@@ -160,3 +160,21 @@ async fn a_shutdown_frees_ports_and_ends_processes() {
         );
     }
 }
+
+#[tokio::test]
+async fn no_password_shows_in_debug() {
+    let plan = Scenario::ALL.map(PcPlan::new).to_vec();
+    let options = LabOptions {
+        mix: Mix::Plan(plan),
+        ..LabOptions::new(0, scripts())
+    };
+    let lab = Lab::start(options).await.unwrap();
+    let shown = format!("{lab:?} {:?}", lab.shared().domain());
+    assert!(
+        shown.contains("PC-001") && shown.contains("trust-repair"),
+        "{shown}"
+    );
+    for credential in [lab.local_credential(), lab.domain_credential()] {
+        assert!(!shown.contains(credential.password.reveal()));
+    }
+}

@@ -185,7 +185,7 @@ async fn each_wrong_password_counts_and_ten_lock_the_account() {
     let mut handle = connect(&lab, pc).await;
     assert!(
         !handle
-            .authenticate_password(USER, &real)
+            .authenticate_password(USER, real.reveal())
             .await
             .unwrap()
             .success()
