@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetmend_engine::{CredentialError, CredentialSource};
-use fleetmend_model::{Credential, CredentialRef, Host, Secret, TransportChoice};
+use fleetmend_model::{Credential, CredentialRef, Host, RunMode, Secret, TransportChoice};
 
 use crate::args::{DomainArgs, LogonArgs};
 use crate::error::CliError;
@@ -37,6 +37,7 @@ impl Passwords {
     pub(crate) fn gather(
         logon: &LogonArgs,
         domain: &DomainArgs,
+        mode: RunMode,
         hosts: &[Arc<Host>],
     ) -> Result<Self, CliError> {
         check_users(logon, hosts)?;
@@ -57,7 +58,7 @@ impl Passwords {
             };
             by_name.insert(name, secret);
         }
-        let domain = domain_credential(domain)?;
+        let domain = domain_credential(domain, mode)?;
         Ok(Self {
             default_user: logon.user.clone(),
             by_name,
@@ -191,12 +192,14 @@ fn ask(name: &CredentialRef, logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<S
     password::ask(&format!("the password of {users} ({name})"), &hint)
 }
 
-fn domain_credential(args: &DomainArgs) -> Result<Option<Credential>, CliError> {
+/// The domain account. A check uses it on no PC and gets no password that nobody offered.
+fn domain_credential(args: &DomainArgs, mode: RunMode) -> Result<Option<Credential>, CliError> {
     let Some(user) = &args.domain_user else {
         return Ok(None);
     };
     let password = match &args.domain_password_file {
         Some(file) => password::read(file)?,
+        None if mode == RunMode::Check => Secret::new(String::new()),
         None => password::ask(
             &format!("the password of the domain account {user}"),
             "name a file that holds it: --domain-password-file FILE",
@@ -288,8 +291,13 @@ mod tests {
             host.credential = Some(CredentialRef("unset-anywhere".into()));
         });
         let hosts = [with_key];
-        let passwords =
-            Passwords::gather(&LogonArgs::default(), &DomainArgs::default(), &hosts).unwrap();
+        let passwords = Passwords::gather(
+            &LogonArgs::default(),
+            &DomainArgs::default(),
+            RunMode::Repair,
+            &hosts,
+        )
+        .unwrap();
         let credential = passwords.of(&name_of(&hosts[0]), &hosts[0]).unwrap();
         assert!(credential.password.is_empty());
     }
@@ -297,7 +305,12 @@ mod tests {
     #[test]
     fn a_pc_without_account_is_named() {
         let hosts = [host("pc-9", |_| {})];
-        let error = Passwords::gather(&LogonArgs::default(), &DomainArgs::default(), &hosts);
+        let error = Passwords::gather(
+            &LogonArgs::default(),
+            &DomainArgs::default(),
+            RunMode::Repair,
+            &hosts,
+        );
         assert!(error.unwrap_err().to_string().contains("pc-9"));
     }
 }

@@ -6,7 +6,6 @@ use fleetmend_engine::{ControlSender, Ports, RunEnd, RunPlan, control};
 use fleetmend_model::{Record, RunMode};
 use fleetmend_report::{ExecResult, RunReport, Stream, format};
 use jiff::Timestamp;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -65,16 +64,14 @@ pub(crate) async fn execute(
         reader: Some(reader),
         control,
     };
-    // On a thread of its own: the dispatcher's future need not be `Send`, its tasks are.
-    let runtime = Handle::current();
-    let engine =
-        tokio::task::spawn_blocking(move || runtime.block_on(fleetmend_engine::run(plan, ports)));
+    let engine = tokio::spawn(fleetmend_engine::run(plan, ports));
     let mut view = View::new(show.output, printer);
     let left = view.follow(records, &operator).await;
     let mut report = std::mem::take(&mut view.report);
     let view_error = view.error.take();
     drop(view);
     if left {
+        engine.abort();
         printer
             .warning("left at once; what was running on PCs is unknown, the journal has the rest");
         notify(show, &report, printer).await;

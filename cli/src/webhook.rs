@@ -55,9 +55,8 @@ impl Webhook {
             // Without the URL, which may be a secret.
             Err(error) => {
                 let error = error.without_url();
-                let beneath = std::error::Error::source(&error).map(|e| format!(": {e}"));
-                let beneath = beneath.unwrap_or_default();
-                printer.warning(&format!("failed to notify {host}: {error}{beneath}"));
+                let error = CliError::config(format!("failed to notify {host}")).because(error);
+                printer.warning(&error.to_string());
             }
         }
     }

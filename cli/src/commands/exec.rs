@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleetmend_engine::ExecJob;
+use fleetmend_model::RunMode;
 use fleetmend_transport::ExecRequest;
 
 use super::run::show;
@@ -67,14 +68,25 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     } else {
         ExecRequest::Command(args.command.clone())
     };
+    let subject = words.clone();
     let job = ExecJob {
         request,
         subject: words,
         deadline: args.timeout,
     };
     let plan = plan::of_command(job, &pcs, &args.logon);
-    let passwords = Passwords::gather(&args.logon, &DomainArgs::default(), &pcs.hosts)?;
+    let passwords = Passwords::gather(
+        &args.logon,
+        &DomainArgs::default(),
+        RunMode::Exec,
+        &pcs.hosts,
+    )?;
     let journal = RunJournal::open(args.output.data_dir.as_deref())?;
+    printer.note(&format!(
+        "exec on {} of {} PCs: {subject}",
+        pcs.hosts.len(),
+        pcs.of
+    ));
     let wiring = Wiring::new(
         passwords,
         &journal,

@@ -61,7 +61,7 @@ pub(crate) async fn run_playbook(
     let pcs = Pcs::read(&args.inventory, &args.logon, printer)?;
     let plan = plan::of_playbook(&playbook, mode, &pcs, &args.logon, &args.domain)?;
     confirm::must_be_possible(args.yes)?;
-    let passwords = Passwords::gather(&args.logon, &args.domain, &pcs.hosts)?;
+    let passwords = Passwords::gather(&args.logon, &args.domain, mode, &pcs.hosts)?;
     let journal = RunJournal::open(args.output.data_dir.as_deref())?;
     let statement = Statement {
         playbook: &playbook,

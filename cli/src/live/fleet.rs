@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use fleetmend_model::{
-    Event, HostEvent, HostName, HostResult, OutcomeClass, Phase, Record, StepRef,
+    Event, HostEvent, HostName, HostResult, OutcomeClass, Phase, Record, RunMode, StepRef,
 };
 use jiff::Timestamp;
 
@@ -17,6 +17,8 @@ const ENOUGH: usize = 3;
 /// A fleet at work.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
+    /// Whether it is a command by hand, whose PCs are neither healthy nor repaired.
+    pub(super) exec: bool,
     pub(super) total: usize,
     pub(super) done: usize,
     pub(super) by_class: BTreeMap<OutcomeClass, usize>,
@@ -67,7 +69,8 @@ impl Fleet {
     /// Takes one record in; returns the result if a PC ended with it.
     pub(crate) fn apply<'a>(&mut self, record: &'a Record) -> Option<&'a HostResult> {
         match &record.event {
-            Event::RunStarted { hosts, .. } => {
+            Event::RunStarted { hosts, mode, .. } => {
+                self.exec = *mode == RunMode::Exec;
                 self.total = hosts.len();
                 let widths = hosts
                     .iter()

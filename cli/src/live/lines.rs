@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use fleetmend_model::{HostResult, OutcomeClass, Phase};
+use fleetmend_model::{HostResult, Outcome, OutcomeClass, Phase};
 use fleetmend_report::format::elapsed;
 use jiff::Timestamp;
 
@@ -69,7 +69,7 @@ pub(crate) fn finished(fleet: &Fleet, result: &HostResult, plain: bool) -> Strin
     let (sign, style) = sign(class);
     let name = &result.host.0;
     let time = elapsed(Duration::from_millis(result.elapsed_ms));
-    let outcome = &result.outcome;
+    let outcome = ended(fleet, result);
     if plain {
         let (done, total) = (fleet.done, fleet.total);
         let digits = total.to_string().len();
@@ -80,8 +80,20 @@ pub(crate) fn finished(fleet: &Fleet, result: &HostResult, plain: bool) -> Strin
         line
     } else {
         let name = console::pad_str(name, fleet.names, console::Alignment::Left, None);
-        let outcome = format!("{outcome:<OUTCOME$}", outcome = outcome.to_string());
+        let outcome = format!("{outcome:<OUTCOME$}");
         format!("{style}{sign}{style:#} {name}  {style}{outcome}{style:#}  {time:>8}")
+    }
+}
+
+/// The outcome in words; of a command by hand its exit code.
+fn ended(fleet: &Fleet, result: &HostResult) -> String {
+    match &result.outcome {
+        Outcome::Healthy if fleet.exec => "exit 0".to_owned(),
+        Outcome::NotRepaired { cause } if fleet.exec => match cause.code {
+            Some(code) => format!("exit {code}"),
+            None => cause.to_string(),
+        },
+        outcome => outcome.to_string(),
     }
 }
 
@@ -107,12 +119,13 @@ fn parts(fleet: &Fleet, now: Timestamp) -> Vec<(String, Style)> {
     let count = |class| fleet.by_class.get(&class).copied().unwrap_or(0);
     let mut parts = vec![(format!("{}/{} done", fleet.done, fleet.total), plain.bold())];
     let green = plain.fg_color(Some(AnsiColor::Green.into()));
-    parts.push((format!("{} healthy", count(OutcomeClass::Healthy)), green));
+    let healthy = if fleet.exec { "exit 0" } else { "healthy" };
+    parts.push((format!("{} {healthy}", count(OutcomeClass::Healthy)), green));
     let would = count(OutcomeClass::WouldRepair);
     if would > 0 {
         let cyan = plain.fg_color(Some(AnsiColor::Cyan.into()));
         parts.push((format!("{would} to repair"), cyan));
-    } else {
+    } else if !fleet.exec {
         parts.push((format!("{} repaired", count(OutcomeClass::Repaired)), green));
     }
     let red = if fleet.failed() > 0 {

@@ -5,5 +5,6 @@
 mod demo;
 mod errors;
 mod help;
+mod lab;
 mod support;
 mod views;

@@ -77,7 +77,10 @@ fn groups(report: &RunReport) -> Vec<Group<'_>> {
 }
 
 fn header(group: &Group<'_>, options: TextOptions) -> String {
-    let names = fold_names(group.hosts.iter().copied());
+    // Sorted, so that neighbours fold although they stand in different groups.
+    let mut sorted = group.hosts.clone();
+    sorted.sort();
+    let names = fold_names(sorted).replace(',', ", ");
     let count = match group.hosts.len() {
         1 => String::new(),
         many => format!(" ({many} PCs)"),
@@ -128,7 +131,7 @@ mod tests {
     fn groups_identical_answers() {
         let report = RunReport::from_records(&testing::exec_run());
         insta::assert_snapshot!(exec(&report, TextOptions::default()), @r"
-        pc-[001:002],pc-004 (3 PCs): exit 0
+        pc-[001:002], pc-004 (3 PCs): exit 0
           Trusted DC Connection Status Status = 0 0x0 NERR_Success
           コマンドは正常に完了しました
 

@@ -1,0 +1,213 @@
+//! A lab in one process, commands over it in others.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Out, command, run};
+
+/// A lab of a few PCs whose work takes no time.
+struct Lab {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    fn up(pcs: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = command()
+            .args(["lab", "up", pcs, "--pace", "0", "--to"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        if line.trim_end() != folder.path().join("inventory.yaml").display().to_string() {
+            let _ = process.kill();
+            let mut stderr = String::new();
+            process
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut stderr)
+                .unwrap();
+            panic!("the lab did not come up: {line}{stderr}");
+        }
+        Self { process, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, command_name: &str, args: &[&str], last: &[&str]) -> Out {
+        run(command()
+            .args(command_name.split(' '))
+            .arg("-i")
+            .arg(self.path("inventory.yaml"))
+            .arg("--data-dir")
+            .arg(self.path("data"))
+            .args([
+                "--password-file".as_ref(),
+                self.path("local-admin.password").as_os_str(),
+            ])
+            .args(args)
+            .args(last))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn secret(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn a_command_by_hand_shows_output_and_exit_code() {
+    let lab = Lab::up("3");
+    let out = lab.run(
+        "exec",
+        &["--limit", "pc-001*"],
+        &["--", "nltest", "/sc_query:corp.example.jp"],
+    );
+    assert_eq!(out.code, 0, "{}", out.text());
+    assert!(
+        out.stdout.starts_with("pc-001.corp.example.jp: exit 0\n"),
+        "{}",
+        out.text()
+    );
+    assert!(
+        out.stdout.contains("Status = 0 0x0 NERR_Success"),
+        "{}",
+        out.text()
+    );
+
+    let out = lab.run(
+        "exec",
+        &["--output", "json"],
+        &["--", "nltest", "/sc_query:corp.example.jp"],
+    );
+    let document: Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(document["summary"]["mode"], "exec");
+    assert_eq!(
+        document["summary"]["subject"],
+        "nltest /sc_query:corp.example.jp"
+    );
+    assert_eq!(document["hosts"].as_array().unwrap().len(), 3);
+    for host in document["hosts"].as_array().unwrap() {
+        assert_eq!(host["exec"]["exit_code"], 0, "{host}");
+    }
+}
+
+#[test]
+fn a_check_changes_nothing_and_a_run_mends() {
+    let lab = Lab::up("2");
+    let check = || lab.run("check trust-repair", &["--yes", "--output", "json"], &[]);
+    let ends = |out: &Out| -> Vec<String> {
+        let document: Value = serde_json::from_str(&out.stdout).unwrap();
+        let hosts = document["hosts"].as_array().unwrap().iter();
+        hosts
+            .map(|host| host["outcome"]["class"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let first = check();
+    assert_eq!(first.code, 1, "{}", first.text());
+    assert!(first.stderr.contains("nothing on any PC is changed"));
+    assert_eq!(ends(&first), ["healthy", "would-repair"]);
+    assert_eq!(ends(&check()), ends(&first));
+
+    // Without the domain account the rung that would help is not available, and it is said.
+    let out = lab.run("run trust-repair", &["--yes", "--output", "json"], &[]);
+    assert!(
+        out.stderr.contains("(not available: needs --domain-user)"),
+        "{}",
+        out.stderr
+    );
+    assert_eq!(ends(&out), ["healthy", "blocked"], "{}", out.text());
+    assert_eq!(out.code, 1);
+
+    let domain = lab.path("domain.password");
+    let with_account = [
+        "--yes",
+        "--output",
+        "json",
+        "--allow-credential-on-pcs",
+        "--domain-user",
+        r"CORP\trust-repair",
+        "--domain-password-file",
+        domain.to_str().unwrap(),
+    ];
+    let out = lab.run("run trust-repair", &with_account, &[]);
+    assert_eq!(ends(&out), ["healthy", "repaired"], "{}", out.text());
+    assert_eq!(out.code, 0, "{}", out.text());
+    assert!(
+        out.stderr
+            .contains(r"the password of CORP\trust-repair reaches PCs")
+    );
+
+    // The passwords are nowhere: not in what was said, not in the journal.
+    let mut journal = Vec::new();
+    for file in std::fs::read_dir(lab.path("data")).unwrap() {
+        journal.extend(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    for password in [secret(&domain), secret(&lab.path("local-admin.password"))] {
+        assert!(password.len() > 8);
+        assert!(!out.text().contains(&password));
+        assert!(
+            !journal
+                .windows(password.len())
+                .any(|bytes| bytes == password.as_bytes())
+        );
+    }
+
+    let runs = run(command().args(["runs", "--data-dir"]).arg(lab.path("data")));
+    assert_eq!(runs.stdout.lines().count(), 4, "{}", runs.text());
+    let again = run(command()
+        .args(["show", "--output", "json", "--data-dir"])
+        .arg(lab.path("data")));
+    assert_eq!(again.stdout, out.stdout);
+}
+
+#[test]
+fn a_failed_notification_is_shown_and_changes_nothing() {
+    let lab = Lab::up("1");
+    let out = lab.run(
+        "check trust-repair",
+        &[
+            "--yes",
+            "--notify-webhook",
+            "http://127.0.0.1:1/hooks/canary-token",
+        ],
+        &[],
+    );
+    assert_eq!(out.code, 0, "{}", out.text());
+    assert!(
+        out.stderr.contains("warning: failed to notify 127.0.0.1"),
+        "{}",
+        out.stderr
+    );
+    assert!(!out.stderr.contains("canary-token"), "{}", out.stderr);
+}
+
+#[test]
+fn debug_logs_name_no_password() {
+    let lab = Lab::up("1");
+    let out = lab.run("check trust-repair", &["--yes", "-vv"], &[]);
+    assert!(out.stderr.contains("DEBUG fleetmend_"), "{}", out.stderr);
+    assert!(
+        !out.stderr
+            .contains(&secret(&lab.path("local-admin.password")))
+    );
+    assert!(!out.stderr.contains("sspi"), "{}", out.stderr);
+}
