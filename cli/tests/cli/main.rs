@@ -1,6 +1,6 @@
 //! The real binary, as its users see it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod demo;
 mod errors;
