@@ -329,3 +329,23 @@ fn a_file_that_is_none() {
         "mend.yaml:1:1: expected a mapping, found nothing"
     );
 }
+
+/// However a file was cut or garbled, it is told what is wrong and nothing panics.
+#[test]
+fn a_cut_file_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), GOOD);
+    let mut good = 0;
+    for (at, character) in GOOD.char_indices() {
+        fs::write(folder.path().join("mend.yaml"), &GOOD[..at]).unwrap();
+        good += usize::from(load(folder.path()).is_empty());
+        let rest = &GOOD[at + character.len_utf8()..];
+        fs::write(
+            folder.path().join("mend.yaml"),
+            format!("{}{{{rest}", &GOOD[..at]),
+        )
+        .unwrap();
+        load(folder.path());
+    }
+    assert!(good <= 2, "{good} cut playbooks loaded");
+}
