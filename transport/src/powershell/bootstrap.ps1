@@ -76,12 +76,16 @@ while ($null -ne ($line = $requests.ReadLine())) {
     } catch {
         # Invoke() wraps what the script threw; the number is that of the innermost exception.
         $k = $_
+        $m = "$k"
         $e = $k.Exception.InnerException
-        if ($e -and $e.ErrorRecord) { $k = $e.ErrorRecord }
+        if ($e -and $e.ErrorRecord) {
+            $k = $e.ErrorRecord
+            $m = "$k"
+        } elseif ($e) { $m = $e.Message }
         $e = $k.Exception.GetBaseException()
         $c = [Runtime.InteropServices.Marshal]::GetHRForException($e)
         if ($e -is [ComponentModel.Win32Exception]) { $c = $e.NativeErrorCode }
-        $j = Json @{ ok = $false; error = @{ id = "$($k.FullyQualifiedErrorId)"; code = $c; message = "$k" }; diag = @(Diag) }
+        $j = Json @{ ok = $false; error = @{ id = "$($k.FullyQualifiedErrorId)"; code = $c; message = $m }; diag = @(Diag) }
     }
     # One write: nothing that the script left running can get between.
     $b = $ascii.GetBytes("`n$($f[0]) $($f[1]) $j`n")

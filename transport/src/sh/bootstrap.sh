@@ -2,10 +2,11 @@
 # start.rs drops the lines that begin with # and joins the others with blanks, so that login
 # shells of every kind can pass the whole on. Hence no single quotes and a semicolon at each end.
 
-# 91 says: no request was run.
+# 91 says: no request was run. 92: the line was no request.
 command -v base64 >/dev/null || exit 91;
 exec 6>&1 7<&0;
 while read -r m i s p; do
+[ -n "$p" ] || exit 92;
 printf "\n%s %s {\"base64\":\"" "$m" "$i";
 # A line that comes while a script runs ends the whole process group, which is this session's
 # own (sshd begins one). sshd passes signals on for some accounts only. The end of input ends

@@ -180,3 +180,53 @@ async fn powershell_text_runs_beside_steps() {
         session.close().await;
     }
 }
+
+/// The customary ports, on an address of its own: a host without any setting.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn falls_back_when_tls_cannot_be_had() {
+    use fleetmend_lab::LabPorts;
+    use tokio::io::AsyncWriteExt as _;
+
+    let mut options = LabOptions::new(1, Vec::new());
+    options.ports = LabPorts {
+        http: 5985,
+        https: 5986,
+        ssh: 10022,
+    };
+    options.mix = Mix::All(PcPlan::new(Scenario::Healthy));
+    let lab = Lab::start(options).await.unwrap();
+    let pc = &lab.pcs()[0];
+    let mut host = Host::new(&pc.name);
+    host.address = pc.address.ip().to_string();
+    let connect = || async {
+        let credential = lab.local_credential();
+        AutoConnector::default()
+            .connect(&host, credential, &limits())
+            .await
+    };
+    // 5986 and 22 are shut.
+    let session = connect().await.unwrap();
+    assert_eq!(session.reached().transport, TransportKind::WinrmHttp);
+    session.close().await;
+    // Something answers on 5986, but speaks no TLS.
+    let rubbish = tokio::net::TcpListener::bind((pc.address.ip(), 5986))
+        .await
+        .unwrap();
+    let served = tokio::spawn(async move {
+        let mut count = 0;
+        while let Ok((mut stream, _)) = rubbish.accept().await {
+            count += 1;
+            let _ = stream.write_all(b"220 mail.example.jp ESMTP\r\n").await;
+            if count == 1 {
+                break;
+            }
+        }
+        count
+    });
+    let session = connect().await.unwrap();
+    assert_eq!(session.reached().transport, TransportKind::WinrmHttp);
+    session.close().await;
+    assert_eq!(served.await.unwrap(), 1, "TLS was tried first");
+    assert_eq!(lab.counts().logons_refused, 0);
+}

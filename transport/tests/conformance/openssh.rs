@@ -420,6 +420,30 @@ async fn a_step_whose_process_ends_is_unknown_and_the_next_one_runs() {
 }
 
 #[tokio::test]
+async fn an_idle_process_gives_way_to_a_command_at_once() {
+    let Some(sshd) = Sshd::start(Account::Own) else {
+        return;
+    };
+    let host = host(&sshd);
+    let mut session = connect(&sshd, &host, "").await.unwrap();
+    session
+        .run_step(&request("test/one.sh", "echo 1"), &limits())
+        .await
+        .unwrap();
+    let began = Instant::now();
+    session
+        .exec(&ExecRequest::Command(words(&["true"])), &limits())
+        .await
+        .unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    session.close().await;
+}
+
+#[tokio::test]
 async fn a_port_of_unknown_speech_is_recognised_as_ssh() {
     let Some(sshd) = Sshd::start(Account::Own) else {
         return;
