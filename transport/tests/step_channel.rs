@@ -1,10 +1,6 @@
 //! The step channel over a wire in memory: every cut, delay and end that a network can bring.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -388,6 +384,19 @@ async fn deadline_and_cancel_end_the_process_and_not_the_session() {
     );
     assert_eq!(run(&mut channel).await.unwrap(), json!({"状態": [0]}));
     assert_eq!(seen.lock().unwrap().started.len(), 3);
+}
+
+#[tokio::test]
+async fn a_call_that_was_dropped_leaves_nothing_to_the_next() {
+    let (mut channel, seen) = FakeWire::session(vec![vec![Act::Hang], vec![good(9)]]);
+    let (request, long) = (step(), limits(60_000));
+    tokio::select! {
+        result = channel.run_step(&request, &long) => panic!("{result:?}"),
+        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+    }
+    assert_eq!(run(&mut channel).await.unwrap(), json!({"状態": [0]}));
+    let seen = seen.lock().unwrap();
+    assert_eq!((seen.terminated, seen.started.len()), (1, 2));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::clixml::StderrReader;
 use super::dialect::Dialect;
 use super::frame::{Answer, Marker, Request};
+use super::gone::GoneWire;
 use super::reader::AnswerReader;
 use super::{collect, guard};
 use crate::{
@@ -35,6 +36,8 @@ pub struct StepChannel {
     process: Option<Process>,
     /// Why the connection is of no more use.
     lost: Option<String>,
+    /// A call is under way, or its future was dropped in the middle.
+    busy: bool,
 }
 
 /// The running PowerShell or `sh`.
@@ -75,6 +78,7 @@ impl StepChannel {
             dialect: Dialect::of(platform),
             process: None,
             lost: None,
+            busy: false,
         }
     }
 
@@ -186,27 +190,17 @@ impl StepChannel {
         if self.process.take().is_some()
             && let Some(line) = self.dialect.stop_line()
         {
-            self.ask_to_stop(line).await;
+            ask_to_stop(self.wire.as_mut(), line).await;
         }
         if let Err(error) = guard::bounded(&limits, self.wire.terminate(&limits)).await {
             self.lost = Some(format!("the connection was given up: {error}"));
         }
     }
 
-    /// Tells a process that listens while a step runs to end, and waits a little until it has.
-    async fn ask_to_stop(&mut self, line: &[u8]) {
-        let limits = Limits::within(STOP, &CancellationToken::new());
-        if guard::bounded(&limits, self.wire.send(line, false, &limits))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        while let Ok(received) = guard::bounded(&limits, self.wire.receive(&limits)).await {
-            if received.exit_code.is_some() {
-                return;
-            }
-        }
+    /// Takes the wire away; the session is of no more use.
+    fn take_wire(&mut self) -> Box<dyn Wire> {
+        let reached = self.wire.reached().clone();
+        std::mem::replace(&mut self.wire, Box::new(GoneWire { reached }))
     }
 
     async fn run_command(
@@ -245,6 +239,17 @@ impl StepChannel {
         }
     }
 
+    async fn begin(&mut self, limits: &Limits) -> Result<(), SessionError> {
+        self.ready(limits)?;
+        if self.busy {
+            // What the dropped call left behind would read, or answer, what comes next.
+            self.terminate().await;
+            self.usable()?;
+        }
+        self.busy = true;
+        Ok(())
+    }
+
     fn ready(&self, limits: &Limits) -> Result<(), SessionError> {
         self.usable()?;
         if limits.cancel.is_cancelled() {
@@ -270,7 +275,38 @@ impl StepChannel {
         {
             self.terminate().await;
         }
+        self.busy = false;
         result
+    }
+}
+
+/// Tells a process that listens while a step runs to end, and waits a little until it has.
+async fn ask_to_stop(wire: &mut dyn Wire, line: &[u8]) {
+    let limits = Limits::within(STOP, &CancellationToken::new());
+    if guard::bounded(&limits, wire.send(line, true, &limits))
+        .await
+        .is_err()
+    {
+        return;
+    }
+    while let Ok(received) = guard::bounded(&limits, wire.receive(&limits)).await {
+        if received.exit_code.is_some() {
+            return;
+        }
+    }
+}
+
+impl Drop for StepChannel {
+    fn drop(&mut self) {
+        // A wire ends its process by itself when it is dropped; one that listens is told first.
+        let stop_line = self.process.take().and_then(|_| self.dialect.stop_line());
+        if let (Some(line), Ok(runtime)) = (stop_line, tokio::runtime::Handle::try_current()) {
+            let mut wire = self.take_wire();
+            runtime.spawn(async move {
+                ask_to_stop(wire.as_mut(), line).await;
+                wire.close().await;
+            });
+        }
     }
 }
 
@@ -295,7 +331,7 @@ impl Session for StepChannel {
         step: &StepRequest,
         limits: &Limits,
     ) -> Result<StepReply, SessionError> {
-        self.ready(limits)?;
+        self.begin(limits).await?;
         let began = Instant::now();
         let result = self.step(step, limits).await;
         self.settle(result, false)
@@ -308,7 +344,7 @@ impl Session for StepChannel {
         command: &ExecRequest,
         limits: &Limits,
     ) -> Result<ExecOutput, SessionError> {
-        self.ready(limits)?;
+        self.begin(limits).await?;
         let began = Instant::now();
         let result = self.run_command(command, limits).await;
         self.settle(result, true)
@@ -316,8 +352,13 @@ impl Session for StepChannel {
             .map_err(|error| with_limit(error, began, limits))
     }
 
-    async fn close(self: Box<Self>) {
-        self.wire.close().await;
+    async fn close(mut self: Box<Self>) {
+        let stop_line = self.process.take().and_then(|_| self.dialect.stop_line());
+        let mut wire = self.take_wire();
+        if let Some(line) = stop_line {
+            ask_to_stop(wire.as_mut(), line).await;
+        }
+        wire.close().await;
     }
 }
 

@@ -5,6 +5,7 @@ pub mod clixml;
 mod collect;
 mod dialect;
 pub mod frame;
+mod gone;
 mod guard;
 pub mod quote;
 pub mod reader;

@@ -350,6 +350,32 @@ async fn a_step_that_was_cut_is_gone_from_the_host() {
     session.close().await;
 }
 
+#[tokio::test]
+async fn a_session_that_is_dropped_ends_its_step() {
+    let Some(sshd) = Sshd::start(Account::Own) else {
+        return;
+    };
+    let host = host(&sshd);
+    let mut session = connect(&sshd, &host, "").await.unwrap();
+    let seconds = 200_000 + u32::from(sshd.port);
+    let slow = request("test/slow.sh", &format!("sleep {seconds}"));
+    let limits = limits();
+    tokio::select! {
+        result = session.run_step(&slow, &limits) => panic!("{result:?}"),
+        () = async {
+            while !sleeps(seconds) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        } => {}
+    }
+    drop(session);
+    let until = Instant::now() + Duration::from_secs(8);
+    while sleeps(seconds) && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!sleeps(seconds), "the step still runs on the host");
+}
+
 fn sleeps(seconds: u32) -> bool {
     let wanted = format!("sleep\0{seconds}\0");
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
