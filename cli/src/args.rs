@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use inventory::InventoryArgs;
 pub(crate) use logon::LogonArgs;
 pub(crate) use output::{Output, OutputArgs};
-pub(crate) use run::{DomainArgs, JobArgs};
+pub(crate) use run::{DomainArgs, JobArgs, TextLanguage};
 pub(crate) use values::{Setting, duration};
 
 use crate::commands;

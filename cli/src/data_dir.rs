@@ -11,7 +11,21 @@ use crate::error::CliError;
 /// # Errors
 /// There is no home folder, or the folder cannot be created.
 pub(crate) fn data_dir(given: Option<&Path>) -> Result<PathBuf, CliError> {
-    let folder = match given {
+    let folder = find_data_dir(given)?;
+    create_private(&folder).map_err(|error| {
+        CliError::config(format!("failed to create {}", folder.display()))
+            .because(error)
+            .hint("name another folder: --data-dir DIR")
+    })?;
+    Ok(folder)
+}
+
+/// Returns the same folder without creating it, for those who only read.
+///
+/// # Errors
+/// There is no home folder.
+pub(crate) fn find_data_dir(given: Option<&Path>) -> Result<PathBuf, CliError> {
+    Ok(match given {
         Some(folder) => folder.to_owned(),
         None => ProjectDirs::from("", "", "fleetmend")
             .ok_or_else(|| {
@@ -19,13 +33,7 @@ pub(crate) fn data_dir(given: Option<&Path>) -> Result<PathBuf, CliError> {
             })?
             .data_local_dir()
             .to_owned(),
-    };
-    create_private(&folder).map_err(|error| {
-        CliError::config(format!("failed to create {}", folder.display()))
-            .because(error)
-            .hint("name another folder: --data-dir DIR")
-    })?;
-    Ok(folder)
+    })
 }
 
 /// Creates a folder that only its owner can enter: journals tell much about a company's PCs.

@@ -15,11 +15,22 @@ const WARNINGS: usize = 10;
 /// # Errors
 /// Everything that is wrong with them, each with its place.
 pub(crate) fn load(files: &[PathBuf], plaintext_passwords: bool) -> Result<Inventory, CliError> {
+    read(files, plaintext_passwords).map_err(|errors| error(&errors))
+}
+
+/// Reads inventories, and leaves the errors as they are.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn read(
+    files: &[PathBuf],
+    plaintext_passwords: bool,
+) -> Result<Inventory, InventoryErrors> {
     let options = Options {
         allow_plaintext_passwords: plaintext_passwords,
         ..Options::default()
     };
-    fleetmend_inventory::load(files, &options).map_err(|errors| error(&errors))
+    fleetmend_inventory::load(files, &options)
 }
 
 /// Takes what the patterns leave.

@@ -90,6 +90,7 @@ pub(crate) fn of_playbook(
     let plan = RunPlan {
         params: parameters(playbook, domain)?,
         credentials_on_pcs: domain.allow_credential_on_pcs,
+        language: domain.language.into(),
         ..base(mode, job, pcs, logon)
     };
     plan.check().map_err(|(host, error)| {

@@ -16,6 +16,7 @@ const NAMES: usize = 160;
 pub(crate) struct Statement<'a> {
     pub(crate) playbook: &'a Playbook,
     pub(crate) mode: RunMode,
+    pub(crate) language: Language,
     pub(crate) hosts: Vec<&'a HostName>,
     /// PCs in the inventory, of which `--limit` took `hosts`.
     pub(crate) of: usize,
@@ -33,7 +34,7 @@ impl Statement<'_> {
         let mut text = format!(
             "{}: {}\n",
             playbook.name,
-            playbook.summary.text(Language::En)
+            playbook.summary.text(self.language)
         );
         let check = self.mode == RunMode::Check;
         let what = if check {

@@ -3,13 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use fleetmend_engine::{CredentialSource, Journal, Prober};
+use fleetmend_engine::{CredentialSource, Journal, Prober, TcpProber};
 use fleetmend_journal::SqliteJournal;
-use fleetmend_model::Host;
-use fleetmend_transport::{
-    AutoConnector, ConnectError, Connector, ConnectorOptions, Limits, probe,
-};
+use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
 
 use crate::credentials::Passwords;
 use crate::data_dir::data_dir;
@@ -95,30 +91,5 @@ impl RunJournal {
             "journal {}; see this run again: fleetmend show {run}{folder}",
             self.path().display()
         )
-    }
-}
-
-/// Asks by TCP whether a PC is there.
-struct TcpProber;
-
-#[async_trait]
-impl Prober for TcpProber {
-    async fn probe(&self, host: &Host, limits: &Limits) -> Result<(), ConnectError> {
-        match probe(host, limits).await {
-            Ok(_) => Ok(()),
-            Err(_) if limits.cancel.is_cancelled() => Err(ConnectError::Cancelled),
-            Err(why) => Err(ConnectError::Unreachable {
-                address: address(host),
-                why,
-                source: None,
-            }),
-        }
-    }
-}
-
-fn address(host: &Host) -> String {
-    match host.port {
-        Some(port) => format!("{}:{port}", host.address),
-        None => host.address.clone(),
     }
 }

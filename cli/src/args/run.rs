@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use fleetmend_playbooks::Language;
+
 use super::{InventoryArgs, LogonArgs, OutputArgs, Setting};
 
 /// What `run` and `check` share.
@@ -40,4 +42,31 @@ pub(crate) struct DomainArgs {
     /// Allow the domain account's password to reach PCs, on rungs that cannot do without
     #[arg(long, alias = "credential-on-pcs")]
     pub(crate) allow_credential_on_pcs: bool,
+    /// Tell the playbook's reasons and advice in this language
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "en",
+        env = "FLEETMEND_LANGUAGE"
+    )]
+    pub(crate) language: TextLanguage,
+}
+
+/// A language of the playbooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TextLanguage {
+    /// English
+    #[default]
+    En,
+    /// 日本語
+    Ja,
+}
+
+impl From<TextLanguage> for Language {
+    fn from(language: TextLanguage) -> Self {
+        match language {
+            TextLanguage::En => Self::En,
+            TextLanguage::Ja => Self::Ja,
+        }
+    }
 }

@@ -9,7 +9,7 @@ use fleetmend_report::RunReport;
 
 use super::lab::{announce, close, not_started};
 use super::run::show;
-use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs};
+use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, TextLanguage};
 use crate::credentials::Passwords;
 use crate::error::CliError;
 use crate::exit_code;
@@ -24,7 +24,7 @@ use crate::wire::{Connect, RunJournal, Wiring};
 /// The answers of the simulated PCs are late by this much, as in an office.
 const LATENCY: Duration = Duration::from_millis(15);
 /// The simulated work takes this part of the time that it takes a slow PC.
-const PACE: f64 = 0.4;
+const PACE: f64 = 0.3;
 /// A PC that is silent is given up after this; the demo has one and shall not wait for it.
 const CONNECT: Duration = Duration::from_secs(4);
 
@@ -42,6 +42,14 @@ pub(crate) struct DemoArgs {
     /// Leave journal and inventory in DIR instead of a new folder in your data folder
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
+    /// Tell the playbook's reasons and advice in this language
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "en",
+        env = "FLEETMEND_LANGUAGE"
+    )]
+    language: TextLanguage,
     /// Write the result to standard output in this form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub(crate) output: Output,
@@ -69,9 +77,9 @@ pub(crate) async fn cmd_demo(args: &DemoArgs, printer: &Printer) -> Result<u8, C
     folder.write(&lab)?;
     let ended = run(args, &lab, &folder, printer).await?;
     let code = judge(&ended, &lab, printer);
+    let path = folder.path().display();
     printer.note(&format!(
-        "journal and inventory: {}",
-        folder.path().display()
+        "journal and inventory: {path}\nsee this run again: fleetmend show --data-dir {path}"
     ));
     if args.keep && code != exit_code::INTERRUPTED {
         let mut presses = interrupt::presses();
@@ -102,6 +110,7 @@ async fn run(
     let domain = DomainArgs {
         domain_user: Some(account.user.clone()),
         allow_credential_on_pcs: true,
+        language: args.language,
         ..DomainArgs::default()
     };
     let playbook = plan::playbook("trust-repair")?;
@@ -114,6 +123,7 @@ async fn run(
         &Statement {
             playbook: &playbook,
             mode: RunMode::Repair,
+            language: domain.language.into(),
             hosts: pcs.hosts.iter().map(|host| &host.name).collect(),
             of: pcs.of,
             accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),

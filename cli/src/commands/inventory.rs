@@ -87,6 +87,16 @@ fn graph(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
 }
 
 fn check(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
+    let InventoryArgs {
+        inventory: files,
+        allow_plaintext_passwords,
+        ..
+    } = &args.inventory;
+    if args.json
+        && let Err(errors) = inventories::read(files, *allow_plaintext_passwords)
+    {
+        json(&json!({ "errors": errors.to_json() }), printer)?;
+    }
     let inventory = read(args)?;
     let (pcs, groups) = (inventory.hosts.len(), inventory.groups().len());
     if args.json {

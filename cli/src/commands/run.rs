@@ -66,6 +66,7 @@ pub(crate) async fn run_playbook(
     let statement = Statement {
         playbook: &playbook,
         mode,
+        language: args.domain.language.into(),
         hosts: pcs.hosts.iter().map(|host| &host.name).collect(),
         of: pcs.of,
         accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),

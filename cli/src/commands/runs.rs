@@ -6,7 +6,7 @@ use fleetmend_journal::JournalReader;
 use fleetmend_model::RunMode;
 use serde_json::json;
 
-use crate::data_dir::data_dir;
+use crate::data_dir::find_data_dir;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::printer::Printer;
@@ -70,7 +70,7 @@ pub(crate) fn cmd_runs(args: &RunsArgs, printer: &Printer) -> Result<u8, CliErro
 /// # Errors
 /// There is none, or it cannot be read.
 pub(super) fn open(folder: Option<&Path>) -> Result<(JournalReader, PathBuf), CliError> {
-    let path = data_dir(folder)?.join(JOURNAL);
+    let path = find_data_dir(folder)?.join(JOURNAL);
     if !path.exists() {
         return Err(
             CliError::user(format!("there is no journal at {}", path.display()))

@@ -1,7 +1,7 @@
 //! Records in, lines out.
 
 use fleetmend_model::{
-    Event, HostEvent, HostName, HostResult, Outcome, Phase, Record, RunId, RunMode, StepRef,
+    Cause, Event, HostEvent, HostName, HostResult, Outcome, Phase, Record, RunId, RunMode, StepRef,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -225,4 +225,37 @@ fn a_finished_pc_is_one_line() {
     );
     let line = finished(&fleet(), &good, false);
     insta::assert_snapshot!(console::strip_ansi_codes(&line), @"✚ pc-003  repaired(sc-reset)                   2.1 s");
+}
+
+#[test]
+fn a_command_by_hand_is_neither_healthy_nor_repaired() {
+    let mut fleet = Fleet::default();
+    fleet.apply(&record(
+        0,
+        Event::RunStarted {
+            mode: RunMode::Exec,
+            subject: "hostname".into(),
+            digest: String::new(),
+            version: String::new(),
+            hosts: vec![HostName("pc-1".into()), HostName("pc-2".into())],
+        },
+    ));
+    let good = end("pc-1", Outcome::Healthy);
+    let cause = Cause {
+        code: Some(5),
+        ..Cause::new("exit-code")
+    };
+    let bad = end("pc-2", Outcome::NotRepaired { cause });
+    for result in [&good, &bad] {
+        let what = HostEvent::Finished {
+            result: result.clone(),
+        };
+        fleet.apply(&host(10, &result.host.0, what));
+    }
+    assert_eq!(
+        numbers(&fleet, at(20)),
+        "2/2 done, 1 exit 0, 1 failed, 0 running"
+    );
+    assert_eq!(finished(&fleet, &good, true), "[2/2] pc-1: exit 0 (2.1 s)");
+    assert!(finished(&fleet, &bad, true).starts_with("[2/2] pc-2: exit 5 (2.1 s)"));
 }

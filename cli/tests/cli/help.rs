@@ -133,6 +133,16 @@ fn run_has_its_options_under_headings() {
           --allow-credential-on-pcs
               Allow the domain account's password to reach PCs, on rungs that cannot do without
 
+          --language <LANGUAGE>
+              Tell the playbook's reasons and advice in this language
+
+              Possible values:
+              - en: English
+              - ja: 日本語
+              
+              [env: FLEETMEND_LANGUAGE=]
+              [default: en]
+
       -y, --yes
               Go ahead without asking
 
