@@ -7,6 +7,7 @@ mod dialect;
 pub mod frame;
 mod gone;
 mod guard;
+mod params;
 pub mod quote;
 pub mod reader;
 mod start;
