@@ -77,10 +77,12 @@ pub enum VerifyVerdict {
     Proven,
     /// Only a reboot is missing.
     RebootPending,
-    /// The evidence does not hold; asking again may help.
+    /// The evidence does not hold.
     NotProven {
         /// Which requirement fails, and why.
         reason: String,
+        /// Whether asking again may help.
+        again: bool,
     },
 }
 
@@ -194,7 +196,11 @@ impl Playbook {
             Some(failed) => {
                 let place = format!("{} (verify/{}/reason)", self.name, failed.name);
                 let reason = render(failed.reason.text(situation.language), &scope, &place)?;
-                Ok(VerifyVerdict::NotProven { reason })
+                let again = match &self.verify.ask_again {
+                    Some(condition) => condition.holds(&scope)?,
+                    None => true,
+                };
+                Ok(VerifyVerdict::NotProven { reason, again })
             }
         }
     }

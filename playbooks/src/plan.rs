@@ -254,7 +254,9 @@ pub struct Verify {
     pub require: Vec<Guard>,
     /// A condition under which only a reboot is missing: the PC ends `reboot-pending`.
     pub reboot_pending: Option<Condition>,
-    /// How often to ask again before giving up: a secure channel takes a moment.
+    /// A condition under which asking again may help; unset: always.
+    pub ask_again: Option<Condition>,
+    /// How often to ask before giving up: a secure channel takes a moment.
     pub attempts: u32,
     /// How long to wait between.
     pub pause: Duration,

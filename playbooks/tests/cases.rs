@@ -70,6 +70,7 @@ fn situation(case: &Value, playbook: &Playbook) -> Situation {
     let given = case.get("situation").cloned().unwrap_or_else(|| json!({}));
     for key in given.as_object().unwrap().keys() {
         let known = [
+            "answers",
             "params",
             "tried",
             "credentials",
@@ -87,6 +88,11 @@ fn situation(case: &Value, playbook: &Playbook) -> Situation {
         params: playbook
             .resolve_params(&set, &std::collections::BTreeMap::new())
             .unwrap(),
+        answers: given
+            .get("answers")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default(),
         tried: names(given.get("tried")),
         credentials: names(given.get("credentials")),
         credentials_for_pcs: names(given.get("credentials-for-pcs")),
@@ -178,7 +184,9 @@ fn only_named(told: Value, expect: &Value) -> Value {
     let (Value::Object(mut told), Value::Object(expect)) = (told.clone(), expect) else {
         return told;
     };
-    told.retain(|key, _| !["reason", "next"].contains(&key.as_str()) || expect.contains_key(key));
+    told.retain(|key, _| {
+        !["reason", "next", "again"].contains(&key.as_str()) || expect.contains_key(key)
+    });
     Value::Object(told)
 }
 
@@ -186,14 +194,14 @@ fn told_verdict(verdict: &VerifyVerdict, playbook: &Playbook, language: Language
     match verdict {
         VerifyVerdict::Proven => json!({"verdict": "proven"}),
         VerifyVerdict::RebootPending => json!({"verdict": "reboot-pending"}),
-        VerifyVerdict::NotProven { reason } => {
+        VerifyVerdict::NotProven { reason, again } => {
             // The text before the first number tells which requirement it is.
             let fails = playbook.verify.require.iter().find(|guard| {
                 let text = guard.reason.text(language);
                 reason.starts_with(text.split("{{").next().unwrap())
             });
             let fails = fails.map(|guard| guard.name.as_str());
-            json!({"verdict": "not-proven", "fails": fails, "reason": reason})
+            json!({"verdict": "not-proven", "fails": fails, "reason": reason, "again": again})
         }
     }
 }

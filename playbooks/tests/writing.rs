@@ -62,7 +62,8 @@ fn the_documented_playbook_works() {
             .verified(&json!({"status": 1}), &hung, &situation)
             .unwrap(),
         VerifyVerdict::NotProven {
-            reason: "The service has status 1".to_owned()
+            reason: "The service has status 1".to_owned(),
+            again: true,
         }
     );
 }

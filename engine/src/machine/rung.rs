@@ -90,7 +90,8 @@ fn verify_next(machine: Machine<'_>, rung: &RungState) -> Action {
             Ok(VerifyVerdict::Proven) => return over(rung, true),
             // What the machine says of these two, it says once the rung is over.
             Ok(VerifyVerdict::RebootPending) | Err(_) => return over(rung, false),
-            Ok(VerifyVerdict::NotProven { .. }) => {}
+            Ok(VerifyVerdict::NotProven { again: false, .. }) => return over(rung, false),
+            Ok(VerifyVerdict::NotProven { again: true, .. }) => {}
         }
     }
     let verify = &machine.program.verify;

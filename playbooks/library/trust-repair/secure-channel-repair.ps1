@@ -352,7 +352,7 @@ function Get-LastRecordId {
     return [long]$newest[0].RecordId
 }
 
-# Logs on to the controller by LDAP, signed and sealed. Yields null if it accepts the credential,
+# Logs on to the controller by LDAP, signed and sealed. Yields 0 if it accepts the credential,
 # else the Win32 code with which it refuses; throws if it could not be asked.
 function Test-Credential([string]$Server, [System.Net.NetworkCredential]$Credential) {
     Add-Type -AssemblyName System.DirectoryServices.Protocols
@@ -365,7 +365,7 @@ function Test-Credential([string]$Server, [System.Net.NetworkCredential]$Credent
         $connection.SessionOptions.Sealing = $true
         $connection.Credential = $Credential
         $connection.Bind()
-        return $null
+        return 0L
     } catch {
         foreach ($exception in @(Get-ExceptionChain $_)) {
             if ($exception -isnot [System.DirectoryServices.Protocols.LdapException]) { continue }
@@ -397,16 +397,13 @@ foreach ($character in ([string]$Params.domain_credential.password).ToCharArray(
 $secret.MakeReadOnly()
 $credential = New-Object System.Management.Automation.PSCredential ([string]$Params.domain_credential.user), $secret
 
-$refused = $null
-$asked = Invoke-Probe 'credential' {
-    @{ refused = Test-Credential $server $credential.GetNetworkCredential() }
-}
-if ($null -ne $asked) { $refused = $asked.refused }
+# 0: accepted. Null: the controller could not be asked.
+$refused = Invoke-Probe 'credential' { Test-Credential $server $credential.GetNetworkCredential() }
 
 $repaired = $null
 $failedId = $null
 $failedCode = $null
-if ($null -ne $asked -and $null -eq $refused) {
+if ($refused -eq 0) {
     try {
         $said = @(Test-ComputerSecureChannel -Repair -Server $server -Credential $credential -Confirm:$false)
         $repaired = $said.Count -eq 1 -and $said[0] -eq $true

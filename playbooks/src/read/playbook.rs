@@ -192,7 +192,7 @@ impl Reader<'_> {
         with_terms: &Visible<'_>,
         context: &mut StepContext<'_>,
     ) -> Option<Verify> {
-        let own = ["reboot-pending", "attempts", "pause"];
+        let own = ["reboot-pending", "ask-again", "attempts", "pause"];
         let known: Vec<_> = STEP_KEYS.iter().chain(&own).copied().collect();
         let map = self.map(node, "verify", &["script", "require"], &known)?;
         let step = self.step(node, "verify", "verify", Some("verify"), context)?;
@@ -211,6 +211,10 @@ impl Reader<'_> {
             Some(node) => Some(self.condition(node, "verify", &visible)?),
             None => None,
         };
+        let ask_again = match map.get("ask-again") {
+            Some(node) => Some(self.condition(node, "verify", &visible)?),
+            None => None,
+        };
         let attempts = match map.get("attempts") {
             Some(node) => self.count(node, "verify")?,
             None => 1,
@@ -223,6 +227,7 @@ impl Reader<'_> {
             step,
             require,
             reboot_pending,
+            ask_again,
             attempts,
             pause,
         })

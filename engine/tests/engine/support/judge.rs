@@ -160,6 +160,7 @@ impl Judge for TestJudge {
             Some("reboot") => Ok(VerifyVerdict::RebootPending),
             Some("no") => Ok(VerifyVerdict::NotProven {
                 reason: "not yet".into(),
+                again: true,
             }),
             _ => Err(error("no proof")),
         }

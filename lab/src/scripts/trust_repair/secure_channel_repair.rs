@@ -33,7 +33,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         "repaired": called.then_some(true),
         "error_id": null,
         "error_code": null,
-        "credential_error": null,
+        "credential_error": 0,
         "pin_status": called.then_some(pin),
         "dc": controller,
         "event_record_id": context.pc.last_record(),
@@ -57,6 +57,7 @@ fn tell(error: RepairError, answer: &mut Map<String, Value>) {
             let failed =
                 json!([{ "probe": "credential", "code": COR_E_EXCEPTION, "error_id": id }]);
             answer.insert("probe_errors".to_owned(), failed);
+            answer.insert("credential_error".to_owned(), Value::Null);
         }
         _ => {
             answer.insert("error_id".to_owned(), json!(probe::error_id(error)));
