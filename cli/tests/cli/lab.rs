@@ -1,8 +1,9 @@
 //! A lab in one process, commands over it in others.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -210,4 +211,122 @@ fn debug_logs_name_no_password() {
             .contains(&secret(&lab.path("local-admin.password")))
     );
     assert!(!out.stderr.contains("sspi"), "{}", out.stderr);
+}
+
+#[test]
+fn a_notification_is_posted_once_and_no_redirect_is_followed() {
+    let lab = Lab::up("2");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request = read_request(&mut stream);
+        let answer = format!(
+            "HTTP/1.1 302 Found\r\nlocation: http://{address}/elsewhere\r\ncontent-length: 0\r\n\r\n"
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+        drop(stream);
+        // Whoever followed the redirect would come now.
+        listener.set_nonblocking(true).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        (request, listener.accept().is_ok())
+    });
+    let url = format!("http://{address}/hooks/token");
+    let out = lab.run(
+        "check trust-repair",
+        &["--yes", "--notify-webhook", &url],
+        &[],
+    );
+    let (request, came_again) = server.join().unwrap();
+    assert!(
+        request.starts_with("POST /hooks/token HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(!came_again);
+    let body: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(body["format"], "fleetmend-summary/1");
+    assert_eq!(
+        body["text"],
+        "fleetmend trust-repair ended: 1 of 2 PCs well"
+    );
+    assert_eq!(body["not_well"][0]["outcome"]["class"], "would-repair");
+    assert!(out.stderr.contains("it answered 302"), "{}", out.stderr);
+    assert_eq!(out.code, 1);
+}
+
+/// Reads a request with its body, whose length its header tells.
+fn read_request(stream: &mut std::net::TcpStream) -> String {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let count = stream.read(&mut piece).unwrap();
+        bytes.extend_from_slice(&piece[..count]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let head = head.to_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap();
+        let length: usize = length.lines().next().unwrap().parse().unwrap();
+        if count == 0 || body.len() >= length {
+            return text;
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_in_good_order() {
+    let lab = Lab::up("24");
+    let domain = lab.path("domain.password");
+    let mut run = command()
+        .args(["run", "trust-repair", "--yes", "--output", "json", "-i"])
+        .arg(lab.path("inventory.yaml"))
+        .arg("--data-dir")
+        .arg(lab.path("data"))
+        .arg("--password-file")
+        .arg(lab.path("local-admin.password"))
+        .args([
+            "--allow-credential-on-pcs",
+            "--domain-user",
+            r"CORP\trust-repair",
+        ])
+        .arg("--domain-password-file")
+        .arg(domain)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(run.stderr.take().unwrap());
+    // Twice: once PCs end, steps and waits of others are in full swing.
+    for mark in ["[ 3/24]", "stopping"] {
+        let mut line = String::new();
+        while !line.contains(mark) {
+            line.clear();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "no {mark}");
+        }
+        let kill = std::process::Command::new("kill")
+            .args(["-INT", &run.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+    let rest = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    let output = run.wait_with_output().unwrap();
+    let rest = rest.join().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{rest}");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["summary"]["interrupted"], true);
+    assert_eq!(document["summary"]["unfinished"], 0);
+    let hosts = document["hosts"].as_array().unwrap();
+    assert!(
+        hosts.iter().all(|host| host["outcome"].is_object()),
+        "{rest}"
+    );
 }
