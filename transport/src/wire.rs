@@ -49,8 +49,7 @@ pub trait Wire: Send {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] once a byte left.
-    async fn send(&mut self, bytes: &[u8], end: bool, limits: &Limits)
-    -> Result<(), SessionError>;
+    async fn send(&mut self, bytes: &[u8], end: bool, limits: &Limits) -> Result<(), SessionError>;
 
     /// Waits for output or the end, or returns empty-handed after a while.
     ///
