@@ -22,7 +22,7 @@ use crate::Limits;
 /// Room for one answer's head; hyper reads bodies through the same buffer. A waiting
 /// connection holds one of them, so it stays small; Windows' longest head is an NTLM challenge
 /// of about one KiB.
-const BUFFER: usize = 16 * 1024;
+const BUFFER: usize = 8 * 1024; // the least that hyper takes
 /// Windows sends six headers.
 const MAX_HEADERS: usize = 64;
 /// Windows answers within our MaxEnvelopeSize of 150 KiB; newer ones may take theirs of 500.
