@@ -17,6 +17,7 @@ mod logging;
 mod password;
 mod plan;
 mod printer;
+mod quoted;
 mod statement;
 mod webhook;
 mod wire;

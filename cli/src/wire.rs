@@ -10,6 +10,7 @@ use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
 use crate::credentials::Passwords;
 use crate::data_dir::data_dir;
 use crate::error::CliError;
+use crate::quoted::quoted;
 
 /// The journal's name in its folder; it holds every run.
 pub(crate) const JOURNAL: &str = "journal.sqlite";
@@ -85,7 +86,7 @@ impl RunJournal {
         let run = self.journal.run();
         let folder = self.named.as_ref();
         let folder = folder.map_or_else(String::new, |folder| {
-            format!(" --data-dir {}", folder.display())
+            format!(" --data-dir {}", quoted(folder))
         });
         format!(
             "journal {}; see this run again: fleetmend show {run}{folder}",

@@ -18,6 +18,7 @@ use crate::job::{self, Ended};
 use crate::lab_folder::{self, LabFolder};
 use crate::plan::{self, Pcs};
 use crate::printer::Printer;
+use crate::quoted::quoted;
 use crate::statement::Statement;
 use crate::wire::{Connect, RunJournal, Wiring};
 
@@ -77,7 +78,7 @@ pub(crate) async fn cmd_demo(args: &DemoArgs, printer: &Printer) -> Result<u8, C
     folder.write(&lab)?;
     let ended = run(args, &lab, &folder, printer).await?;
     let code = judge(&ended, &lab, printer);
-    let path = folder.path().display();
+    let path = quoted(folder.path());
     printer.note(&format!(
         "journal and inventory: {path}\nsee this run again: fleetmend show --data-dir {path}"
     ));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use fleetmend_lab::{Lab, LabError, Pace};
+use fleetmend_lab::{Answers, Lab, LabError, Pace};
 
 use crate::args;
 use crate::error::CliError;
@@ -13,6 +13,7 @@ use crate::exit_code;
 use crate::interrupt;
 use crate::lab_folder::{self, LabFolder};
 use crate::printer::Printer;
+use crate::quoted::quoted;
 
 /// Simulate PCs and a domain on this machine
 #[derive(Debug, clap::Args)]
@@ -53,6 +54,9 @@ struct UpArgs {
     /// Draw the order of the PCs from this number
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Answer scripts and commands that the lab does not know as this file says
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     /// Write the inventory to DIR instead of your data folder
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
@@ -72,6 +76,11 @@ pub(crate) async fn cmd_lab(args: &LabArgs, printer: &Printer) -> Result<u8, Cli
     options.pace = Pace { scale: args.pace };
     options.base = args.base;
     options.seed = args.seed;
+    if let Some(file) = &args.answers {
+        options.answers = Answers::read(file).map_err(|error| {
+            CliError::user(format!("failed to read the answers {}", file.display())).because(error)
+        })?;
+    }
     let mut presses = interrupt::presses();
     let lab = Lab::start(options).await.map_err(not_started)?;
     let mut folder = LabFolder::create(args.to.as_deref(), "lab")?;
@@ -100,10 +109,10 @@ pub(super) fn announce(
          The passwords were drawn for this lab and are removed with it. Ctrl-C ends it. \
          Its inventory:",
         lab.pcs().len(),
-        inventory.display(),
-        local.display(),
+        quoted(&inventory),
+        quoted(&local),
         lab.domain_credential().user,
-        domain.display(),
+        quoted(&domain),
     ));
     printer.data(&format!("{}\n", inventory.display()))
 }

@@ -171,7 +171,7 @@ fn describe(playbook: &Playbook) -> String {
         for guard in &rung.guards {
             let _ = writeln!(
                 text,
-                "      only if not {}: {}",
+                "      guard {}, else: {}",
                 guard.name,
                 guard.reason.text(en)
             );
