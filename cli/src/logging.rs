@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use anstream::AutoStream;
+use anstream::{AutoStream, ColorChoice};
 use indicatif::MultiProgress;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -19,6 +19,7 @@ use crate::printer::Printer;
 pub(crate) fn start(printer: &Printer, verbose: u8) {
     let writer = Suspending {
         screen: Arc::clone(printer.screen()),
+        color: printer.color(),
     };
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
@@ -52,10 +53,12 @@ fn targets(verbose: u8) -> Targets {
 /// Takes the live view off the screen while a line is written.
 struct Suspending {
     screen: Arc<MultiProgress>,
+    color: ColorChoice,
 }
 
 struct Line {
     screen: Arc<MultiProgress>,
+    color: ColorChoice,
     bytes: Vec<u8>,
 }
 
@@ -65,6 +68,7 @@ impl<'a> MakeWriter<'a> for Suspending {
     fn make_writer(&'a self) -> Self::Writer {
         Line {
             screen: Arc::clone(&self.screen),
+            color: self.color,
             bytes: Vec::new(),
         }
     }
@@ -84,7 +88,7 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.screen.suspend(|| {
-            let mut err = AutoStream::auto(io::stderr().lock());
+            let mut err = AutoStream::new(io::stderr().lock(), self.color);
             // Nobody is left to be told when standard error is closed.
             let _ = err.write_all(&self.bytes);
         });

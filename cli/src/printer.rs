@@ -66,6 +66,11 @@ impl Printer {
         self.mode
     }
 
+    /// Returns when to use colours, as the operator wants it.
+    pub(crate) fn color(&self) -> ColorChoice {
+        self.color
+    }
+
     /// Returns where the live view is drawn; whoever else writes to standard error goes through
     /// its `suspend`.
     pub(crate) fn screen(&self) -> &Arc<MultiProgress> {
