@@ -1,7 +1,5 @@
 //! `fleetmend demo`: the first thing that a new user tries.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 

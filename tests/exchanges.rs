@@ -1,7 +1,7 @@
 //! The fewest exchanges: Create, Command, Send, Receive, Delete, and one Send and Receive for
 //! each further step.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use fleetmend_lab::winrm::Action;
 use fleetmend_lab::{LabOptions, Mix, PcPlan, Scenario};

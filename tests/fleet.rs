@@ -1,8 +1,6 @@
 //! Every PC of the lab ends as the lab's table says, whatever it is reached over, and a second
 //! run touches nothing that is well.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use std::collections::BTreeMap;
 
 use fleetmend_lab::Scenario;

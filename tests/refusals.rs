@@ -1,8 +1,6 @@
 //! Bad usage, a bad inventory or a bad playbook ends with exit code 2, says where, and touches
 //! nothing.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::ffi::OsString;
 
 use fleetmend_tests::{Ended, Site, with};

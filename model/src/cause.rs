@@ -28,7 +28,10 @@ pub struct Cause {
 impl Cause {
     /// Returns a cause without a number.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: CauseId(id.into()), code: None }
+        Self {
+            id: CauseId(id.into()),
+            code: None,
+        }
     }
 }
 

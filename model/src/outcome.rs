@@ -64,7 +64,10 @@ pub enum Outcome {
 /// The class of an outcome without its detail, in the order in which reports list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is documented at the outcome of the same name")]
+#[expect(
+    missing_docs,
+    reason = "each is documented at the outcome of the same name"
+)]
 pub enum OutcomeClass {
     Healthy,
     Repaired,
@@ -194,9 +197,15 @@ mod tests {
     #[test]
     fn shows_class_and_detail() {
         let outcome = Outcome::NotRepaired {
-            cause: Cause { code: Some(1786), ..Cause::new("local-secret-missing") },
+            cause: Cause {
+                code: Some(1786),
+                ..Cause::new("local-secret-missing")
+            },
         };
-        assert_eq!(outcome.to_string(), "not-repaired(local-secret-missing(1786))");
+        assert_eq!(
+            outcome.to_string(),
+            "not-repaired(local-secret-missing(1786))"
+        );
         assert_eq!(Outcome::Healthy.to_string(), "healthy");
     }
 
@@ -204,8 +213,12 @@ mod tests {
     fn survives_json() {
         for outcome in [
             Outcome::Healthy,
-            Outcome::Repaired { rung: "netlogon-restart".into() },
-            Outcome::Unknown { step: "verify".into() },
+            Outcome::Repaired {
+                rung: "netlogon-restart".into(),
+            },
+            Outcome::Unknown {
+                step: "verify".into(),
+            },
         ] {
             let text = serde_json::to_string(&outcome).unwrap();
             assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
