@@ -140,12 +140,13 @@ fn check_users(logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<(), CliError> {
     }
 }
 
-/// The file that holds the password of a credential: its own, else the default one.
+/// The file that holds the password of a credential. A named one has its own or none: the
+/// default password on its PCs would be a wrong one, and each try counts towards a lockout.
 fn file_for(name: &CredentialRef, logon: &LogonArgs) -> Option<PathBuf> {
     let own = || password::file_of(&password::variable(name));
     match &logon.password_file {
         Some(file) if name.0 == DEFAULT => Some(file.clone()),
-        default => own().or_else(|| default.clone()),
+        _ => own(),
     }
 }
 
@@ -183,12 +184,13 @@ fn ask(name: &CredentialRef, logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<S
         .filter_map(|host| host.user.as_deref().or(logon.user.as_deref()))
         .collect();
     let users = users.into_iter().collect::<Vec<_>>().join(", ");
-    let variable = if name.0 == DEFAULT {
-        "FLEETMEND_PASSWORD_FILE".to_owned()
+    let hint = if name.0 == DEFAULT {
+        "name a file that holds it: --password-file FILE, or FLEETMEND_PASSWORD_FILE=FILE"
+            .to_owned()
     } else {
-        password::variable(name)
+        let variable = password::variable(name);
+        format!("name a file that holds it: {variable}=FILE")
     };
-    let hint = format!("name a file that holds it: --password-file FILE, or {variable}=FILE");
     password::ask(&format!("the password of {users} ({name})"), &hint)
 }
 

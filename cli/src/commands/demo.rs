@@ -25,7 +25,7 @@ use crate::wire::{Connect, RunJournal, Wiring};
 /// The answers of the simulated PCs are late by this much, as in an office.
 const LATENCY: Duration = Duration::from_millis(15);
 /// The simulated work takes this part of the time that it takes a slow PC.
-const PACE: f64 = 0.3;
+const PACE: f64 = 0.6;
 /// A PC that is silent is given up after this; the demo has one and shall not wait for it.
 const CONNECT: Duration = Duration::from_secs(4);
 
