@@ -172,6 +172,20 @@ fn no_password_and_nobody_to_ask() {
     ");
 }
 
+/// The default password on these PCs would be a wrong one.
+#[test]
+fn a_named_credential_takes_no_other_password() {
+    let folder = Folder::new();
+    let inventory = "all:\n  hosts:\n    pc-009:\n      credential: site-b\n";
+    folder.write("pcs.yaml", inventory);
+    insta::assert_snapshot!(folder.refused(&[&GOOD[..], &["--yes"]].concat()), @"
+    exit 2
+    --- stderr
+    error: the password of fleetadmin (site-b) is missing and there is no terminal to ask
+    hint: name a file that holds it: FLEETMEND_SITE_B_PASSWORD_FILE=FILE
+    ");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_password_file_that_others_can_read() {
