@@ -29,13 +29,7 @@ pub(crate) async fn serve(
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok());
     let printed = match text {
-        Some(text) => evaluate(
-            pc,
-            &Script {
-                text: &text,
-                user: &command.user,
-            },
-        ),
+        Some(text) => evaluate(pc, &Script::typed(&text, &command.user)),
         None => Printed::complaint("FormatException", 1),
     };
     let japanese = pc.machine().is_japanese();
@@ -49,7 +43,7 @@ pub(crate) async fn serve(
     stdio.print(&encode(&printed.stdout)).await?;
     if !printed.stderr.is_empty() {
         stdio
-            .complain(clixml_error(&printed.stderr).as_bytes())
+            .complain(&encode(&clixml_error(&printed.stderr)))
             .await?;
     }
     Ok(printed.code)

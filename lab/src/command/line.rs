@@ -1,95 +1,63 @@
-//! Command lines: what cmd.exe and a Windows program make of one.
+//! What the C runtime of a Windows program makes of a command line.
 
-/// Splits a line into its words; double quotes hold words together and go away.
+/// Splits a line into its words by the rules of the C runtime (2008 and later): double quotes
+/// hold words together and go away, backslashes count only before a quote.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
-    let mut word = String::new();
-    let (mut quoted, mut begun) = (false, false);
-    for character in line.chars() {
-        match character {
-            '"' => {
-                quoted = !quoted;
-                begun = true;
-            }
-            c if c.is_whitespace() && !quoted => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            c => {
-                word.push(c);
-                begun = true;
-            }
-        }
-    }
-    if begun {
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let (word, after) = word(rest);
         words.push(word);
+        rest = after.trim_start();
     }
     words
 }
 
-/// Takes `cmd.exe /c` (and the quotes that it strips) off a line, as often as it stands there.
-/// Returns what remains and whether a shell stood before it.
-pub(crate) fn without_shell(line: &str) -> (&str, bool) {
-    let mut rest = line.trim();
-    let mut shell = false;
-    while let Some(inner) = shell_argument(rest) {
-        rest = inner;
-        shell = true;
-    }
-    (rest, shell)
-}
-
-fn shell_argument(line: &str) -> Option<&str> {
-    let (program, rest) = split_program(line)?;
-    let name = program
-        .rsplit(['\\', '/'])
-        .next()
-        .unwrap_or(program)
-        .to_ascii_lowercase();
-    if name != "cmd" && name != "cmd.exe" {
-        return None;
-    }
-    let at = rest.to_ascii_lowercase().find("/c")?;
-    let argument = rest.get(at + 2..)?.trim();
-    let stripped = argument
-        .strip_prefix('"')
-        .and_then(|inner| inner.strip_suffix('"'));
-    Some(stripped.unwrap_or(argument).trim())
-}
-
-fn split_program(line: &str) -> Option<(&str, &str)> {
-    match line.strip_prefix('"') {
-        Some(rest) => rest.split_once('"'),
-        None => line.split_once(char::is_whitespace),
-    }
-}
-
-/// Splits a line at `&` and `&&` outside quotes; true: only if the one before ended with 0.
-pub(crate) fn chain(line: &str) -> Vec<(bool, String)> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let (mut quoted, mut only_if) = (false, false);
-    let mut characters = line.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '&' if !quoted => {
-                parts.push((only_if, std::mem::take(&mut part)));
-                only_if = characters.next_if_eq(&'&').is_some();
+/// Takes one word off a line.
+fn word(line: &str) -> (String, &str) {
+    let mut word = String::new();
+    let (mut quoted, mut backslashes) = (false, 0);
+    let mut characters = line.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        if character == '\\' {
+            backslashes += 1;
+            continue;
+        }
+        let before = std::mem::take(&mut backslashes);
+        if character != '"' {
+            word.extend(std::iter::repeat_n('\\', before));
+            if character.is_whitespace() && !quoted {
+                return (word, line.get(at..).unwrap_or_default());
             }
-            c => {
-                quoted ^= c == '"';
-                part.push(c);
-            }
+            word.push(character);
+            continue;
+        }
+        word.extend(std::iter::repeat_n('\\', before / 2));
+        let escaped = before % 2 == 1;
+        if escaped || quoted && characters.next_if(|(_, next)| *next == '"').is_some() {
+            word.push('"');
+        } else {
+            quoted = !quoted;
         }
     }
-    parts.push((only_if, part));
-    parts
-        .into_iter()
-        .map(|(only_if, part)| (only_if, part.trim().to_owned()))
-        .filter(|(_, part)| !part.is_empty())
-        .collect()
+    word.extend(std::iter::repeat_n('\\', backslashes));
+    (word, "")
+}
+
+/// Splits a line into its program, without quotes, and the rest as it stands.
+pub(crate) fn split_program(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    match line.strip_prefix('"') {
+        Some(rest) => rest.split_once('"').unwrap_or((rest, "")),
+        None => line.split_at(line.find(char::is_whitespace).unwrap_or(line.len())),
+    }
+}
+
+/// Returns the name of a program without folder and `.exe`, in small letters.
+pub(crate) fn program_name(program: &str) -> String {
+    let name = program.rsplit(['\\', '/']).next().unwrap_or(program);
+    let name = name.to_ascii_lowercase();
+    name.strip_suffix(".exe").unwrap_or(&name).to_owned()
 }
 
 #[cfg(test)]
@@ -100,29 +68,26 @@ mod tests {
     fn words_keep_what_is_quoted() {
         assert_eq!(words(r#"echo "a  b" c"" """#), ["echo", "a  b", "c", ""]);
         assert_eq!(words("  "), Vec::<String>::new());
-    }
-
-    #[test]
-    fn shells_are_taken_off() {
-        let (rest, shell) =
-            without_shell(r#""c:\windows\system32\cmd.exe" /c "nltest /sc_query:corp.example.jp""#);
-        assert_eq!((rest, shell), ("nltest /sc_query:corp.example.jp", true));
-        assert_eq!(without_shell("cmd /c echo x"), ("echo x", true));
         assert_eq!(
-            without_shell("nltest /sc_query:x"),
-            ("nltest /sc_query:x", false)
-        );
-    }
-
-    #[test]
-    fn chains_split_outside_quotes() {
-        assert_eq!(
-            chain(r#"chcp 65001 >nul & echo "a&b" && exit 3"#),
+            words(r#"x "say \"hi\"" C:\a\ "C:\b c\\" "1""2" a\\\"b"#),
             [
-                (false, "chcp 65001 >nul".to_owned()),
-                (false, r#"echo "a&b""#.to_owned()),
-                (true, "exit 3".to_owned())
+                "x",
+                r#"say "hi""#,
+                r"C:\a\",
+                r"C:\b c\",
+                r#"1"2"#,
+                r#"a\"b"#
             ]
         );
+    }
+
+    #[test]
+    fn programs_are_split_off() {
+        assert_eq!(
+            split_program(r#""C:\a b\x.exe" -y "z""#),
+            (r"C:\a b\x.exe", r#" -y "z""#)
+        );
+        assert_eq!(split_program("hostname"), ("hostname", ""));
+        assert_eq!(program_name(r"C:\Windows\System32\CMD.EXE"), "cmd");
     }
 }

@@ -1,5 +1,6 @@
 //! A few lines of PowerShell that people type, understood one by one.
 
+use super::expression::value;
 use super::text::Printed;
 use crate::pc::SimPc;
 use crate::registry;
@@ -7,14 +8,43 @@ use crate::shared::count;
 
 /// PowerShell text and who runs it.
 pub(crate) struct Script<'s> {
-    pub(crate) text: &'s str,
-    pub(crate) user: &'s str,
+    text: &'s str,
+    user: &'s str,
+    ends: Ends,
+}
+
+/// What becomes the exit code where the text does not say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// That of the last program.
+    LastProgram,
+    /// 0 or 1, as the last statement succeeded (`powershell -Command`).
+    Success,
+}
+
+impl<'s> Script<'s> {
+    /// Returns text after `-Command`.
+    pub(crate) fn command(text: &'s str, user: &'s str) -> Self {
+        let ends = Ends::Success;
+        Self { text, user, ends }
+    }
+
+    /// Returns text that the reader of `exec --powershell` runs.
+    pub(crate) fn typed(text: &'s str, user: &'s str) -> Self {
+        let ends = Ends::LastProgram;
+        Self { text, user, ends }
+    }
 }
 
 /// What one statement did.
 enum Step {
+    /// A value or a cmdlet; the exit code tells only whether it succeeded.
     Printed(Printed),
+    /// A program.
+    Program(Printed),
     Exit(i32),
+    /// An error that ends everything.
+    Threw(String),
     Unknown,
 }
 
@@ -30,11 +60,24 @@ pub(crate) fn evaluate(pc: &SimPc, script: &Script<'_>) -> Printed {
         };
     }
     let mut printed = Printed::default();
+    let (mut last_program, mut failed) = (0, false);
     for statement in statements(script.text) {
         match step(pc, script.user, &statement) {
-            Step::Printed(more) => printed.append(more),
+            Step::Printed(more) => {
+                failed = more.code != 0;
+                printed.append(more);
+            }
+            Step::Program(more) => {
+                last_program = more.code;
+                failed = more.code != 0;
+                printed.append(more);
+            }
             Step::Exit(code) => {
                 printed.code = code;
+                return printed;
+            }
+            Step::Threw(text) => {
+                printed.append(Printed::complaint(&text, 1));
                 return printed;
             }
             Step::Unknown => {
@@ -44,6 +87,10 @@ pub(crate) fn evaluate(pc: &SimPc, script: &Script<'_>) -> Printed {
             }
         }
     }
+    printed.code = match script.ends {
+        Ends::LastProgram => last_program,
+        Ends::Success => i32::from(failed),
+    };
     printed
 }
 
@@ -79,27 +126,40 @@ fn statements(text: &str) -> Vec<String> {
 }
 
 fn step(pc: &SimPc, user: &str, statement: &str) -> Step {
-    let lower = statement.to_ascii_lowercase();
-    if let Some(value) = expression(pc, user, statement) {
-        return Step::Printed(Printed::lines([value.as_str()]));
+    match value(pc, user, statement) {
+        Some(Ok(lines)) => return Step::Printed(Printed::lines(lines.iter().map(String::as_str))),
+        Some(Err(text)) => return Step::Printed(Printed::complaint(&text, 1)),
+        None => {}
     }
-    let (verb, rest) = lower
+    let (verb, rest) = statement
         .split_once(char::is_whitespace)
-        .unwrap_or((&lower, ""));
-    let original_rest = statement.get(verb.len()..).unwrap_or("").trim();
-    match verb {
-        "write-output" | "write-host" | "echo" => {
-            let value = expression(pc, user, original_rest);
-            Step::Printed(Printed::lines([value.as_deref().unwrap_or(original_rest)]))
+        .unwrap_or((statement, ""));
+    let rest = rest.trim();
+    match verb.to_ascii_lowercase().as_str() {
+        "write-output" | "write-host" | "echo" => match value(pc, user, rest) {
+            Some(Ok(lines)) => Step::Printed(Printed::lines(lines.iter().map(String::as_str))),
+            Some(Err(text)) => Step::Printed(Printed::complaint(&text, 1)),
+            // A bare word is a text.
+            None if is_word(rest) => Step::Printed(Printed::lines([rest])),
+            None => Step::Unknown,
+        },
+        "write-error" => {
+            let rest = rest.strip_prefix("-Message").unwrap_or(rest).trim();
+            text_of(pc, user, rest).map_or(Step::Unknown, |text| {
+                Step::Printed(Printed::complaint(&written(statement, &text), 1))
+            })
         }
-        "exit" => rest.trim().parse().map_or(Step::Unknown, Step::Exit),
-        "throw" => {
-            let text = expression(pc, user, original_rest).unwrap_or_default();
-            Step::Printed(Printed::complaint(&text, 1))
-        }
+        "throw" => text_of(pc, user, rest)
+            .map_or(Step::Unknown, |text| Step::Threw(thrown(statement, &text))),
+        "exit" if rest.is_empty() => Step::Exit(0),
+        "exit" => rest.parse().map_or(Step::Unknown, |code| {
+            Step::Exit(super::run::exit_code(code))
+        }),
         "hostname" | "hostname.exe" | "whoami" | "whoami.exe" | "nltest" | "nltest.exe"
-        | "ipconfig" | "ipconfig.exe" => {
-            Step::Printed(super::run::program(pc, user, statement, false))
+        | "ipconfig" | "ipconfig.exe"
+            if !rest.contains(['|', '$', '(', '>', '&']) =>
+        {
+            Step::Program(super::run::program(pc, user, &unquoted(statement), false))
         }
         "$erroractionpreference" | "$progresspreference" | "set-strictmode" => {
             Step::Printed(Printed::default())
@@ -108,51 +168,42 @@ fn step(pc: &SimPc, user: &str, statement: &str) -> Step {
     }
 }
 
-/// Returns the value of a literal or of one of a few well-known expressions.
-fn expression(pc: &SimPc, user: &str, text: &str) -> Option<String> {
-    let text = text.trim();
-    for quote in ['\'', '"'] {
-        let inner = text
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote));
-        if let Some(inner) = inner.filter(|inner| !inner.contains(quote)) {
-            return Some(inner.to_owned());
-        }
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_./\\:".contains(c))
+}
+
+fn text_of(pc: &SimPc, user: &str, text: &str) -> Option<String> {
+    match value(pc, user, text) {
+        Some(Ok(lines)) => Some(lines.join(" ")),
+        Some(Err(_)) => None,
+        None => is_word(text).then(|| text.to_owned()),
     }
-    if text.parse::<i64>().is_ok() {
-        return Some(text.to_owned());
-    }
-    let machine = pc.machine();
-    Some(match text.to_ascii_lowercase().as_str() {
-        "$env:computername" => machine.name.clone(),
-        "$env:username" => user.to_owned(),
-        "$env:userdomain" => machine.name.clone(),
-        "$psversiontable.psversion.tostring()" => {
-            format!("5.1.{}.{}", machine.os.build, machine.os.ubr)
-        }
-        "[environment]::osversion.version.tostring()" => format!("10.0.{}.0", machine.os.build),
-        "(get-uiculture).name" | "(get-culture).name" => if machine.is_japanese() {
-            "ja-JP"
-        } else {
-            "en-US"
-        }
-        .to_owned(),
-        "(get-service netlogon).status" => if machine.netlogon.running {
-            "Running"
-        } else {
-            "Stopped"
-        }
-        .to_owned(),
-        "test-computersecurechannel" => {
-            if machine.channel.status == 0 && machine.netlogon.running {
-                "True"
-            } else {
-                "False"
-            }
-            .to_owned()
-        }
-        _ => return None,
-    })
+}
+
+/// PowerShell takes its single quotes off the arguments of programs too.
+fn unquoted(statement: &str) -> String {
+    statement.replace('\'', "\"")
+}
+
+/// Shows an error as PowerShell 5.1 does.
+fn written(statement: &str, text: &str) -> String {
+    format!(
+        "{statement} : {text}\r\n    + CategoryInfo          : NotSpecified: (:) [Write-Error], \
+         WriteErrorException\r\n    + FullyQualifiedErrorId : \
+         Microsoft.PowerShell.Commands.WriteErrorException"
+    )
+}
+
+fn thrown(statement: &str, text: &str) -> String {
+    let marks = "~".repeat(statement.chars().count());
+    format!(
+        "{text}\r\nAt line:1 char:1\r\n+ {statement}\r\n+ {marks}\r\n    + CategoryInfo          \
+         : OperationStopped: ({text}:String) [], RuntimeException\r\n    + FullyQualifiedErrorId : \
+         {text}"
+    )
 }
 
 #[cfg(test)]

@@ -1,64 +1,13 @@
-//! Runs a command line that was typed by hand.
-
-use std::time::Duration;
+//! The programs of a simulated Windows.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::line;
 use super::nltest;
-use super::powershell::{Script, evaluate};
-use super::text::{Printed, encode, not_recognized};
+use super::powershell::{self, Script};
+use super::text::{Printed, not_recognized};
 use crate::pc::{SimPc, now};
-use crate::process::LabCommand;
-use crate::shared::count;
-use crate::stdio::{Gone, Stdio};
-
-/// How long a small program takes.
-const TIME: Duration = Duration::from_millis(250);
-
-/// Runs the command; returns its exit code.
-pub(crate) async fn serve(
-    pc: &SimPc,
-    command: &LabCommand,
-    stdio: &mut Stdio,
-) -> Result<i32, Gone> {
-    count(&pc.shared().counters.commands);
-    pc.work(TIME).await;
-    let japanese = pc.machine().is_japanese();
-    let mut utf8 = command.code_page == Some(65001);
-    let (rest, shell) = line::without_shell(&command.line);
-    let mut code = 0;
-    for (only_if, part) in line::chain(rest) {
-        if only_if && code != 0 {
-            continue;
-        }
-        let lower = part.to_ascii_lowercase();
-        if lower.starts_with("chcp") {
-            utf8 = lower.contains("65001");
-            code = 0;
-            continue;
-        }
-        code = match special(pc, &lower, stdio).await? {
-            Some(code) => code,
-            None => {
-                let through = command.through_shell || shell;
-                let printed = program(pc, &command.user, &part, through);
-                stdio
-                    .print(&encode(&printed.stdout, japanese, utf8))
-                    .await?;
-                stdio
-                    .complain(&encode(&printed.stderr, japanese, utf8))
-                    .await?;
-                printed.code
-            }
-        };
-        if lower.starts_with("exit") {
-            break;
-        }
-    }
-    Ok(code)
-}
 
 /// The programs that a simulated Windows has in its own folders.
 const PROGRAMS: [&str; 10] = [
@@ -82,69 +31,29 @@ pub(crate) fn exists(path: &str, nltest: bool) -> bool {
     windows && PROGRAMS.contains(&name) && (nltest || name != "nltest.exe")
 }
 
-/// Runs the commands that read standard input or take time.
-async fn special(pc: &SimPc, lower: &str, stdio: &mut Stdio) -> Result<Option<i32>, Gone> {
-    let words = line::words(lower);
-    let word = |at: usize| words.get(at).map_or("", String::as_str);
-    match word(0) {
-        // The usual ways to see one's own input again.
-        "more" | "more.com" | "sort" | "sort.exe" | "findstr" | "findstr.exe" => {
-            let input = stdio.all().await;
-            stdio.print(&input).await?;
-            Ok(Some(0))
-        }
-        "ping" if word(1) == "-n" => {
-            let seconds = word(2).parse::<u64>().unwrap_or(1).saturating_sub(1);
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-            stdio
-                .print(b"\r\nPing statistics for 127.0.0.1:\r\n")
-                .await?;
-            Ok(Some(0))
-        }
-        "powershell" | "powershell.exe" if words.last().is_some_and(|last| last == "-") => {
-            let text = String::from_utf8_lossy(&stdio.all().await).into_owned();
-            let printed = evaluate(
-                pc,
-                &Script {
-                    text: &text,
-                    user: "",
-                },
-            );
-            stdio.print(printed.stdout.as_bytes()).await?;
-            stdio.complain(printed.stderr.as_bytes()).await?;
-            Ok(Some(printed.code))
-        }
-        _ => Ok(None),
-    }
-}
-
 /// Runs one program or built-in command to its end.
 pub(crate) fn program(pc: &SimPc, user: &str, text: &str, through_shell: bool) -> Printed {
     let words = line::words(text);
     let Some((first, arguments)) = words.split_first() else {
         return Printed::default();
     };
-    let name = first
-        .rsplit(['\\', '/'])
-        .next()
-        .unwrap_or(first)
-        .to_ascii_lowercase();
-    match name.strip_suffix(".exe").unwrap_or(&name) {
+    match line::program_name(first).as_str() {
         "hostname" => Printed::lines([pc.machine().name.as_str()]),
         "whoami" => {
             let line = format!(r"{}\{user}", pc.machine().name).to_lowercase();
             Printed::lines([line.as_str()])
         }
         "echo" if through_shell => {
-            let said = text.get(first.len()..).unwrap_or("").trim_start();
+            let said = text.get(first.len()..).unwrap_or("");
+            let said = said.strip_prefix(' ').unwrap_or(said);
             Printed::lines([said])
         }
         "ver" if through_shell => version(pc),
         "exit" if through_shell => Printed {
             code: arguments
                 .last()
-                .and_then(|code| code.parse().ok())
-                .unwrap_or(0),
+                .and_then(|code| code.parse::<i64>().ok())
+                .map_or(0, exit_code),
             ..Printed::default()
         },
         "ipconfig" => ipconfig(pc),
@@ -154,7 +63,7 @@ pub(crate) fn program(pc: &SimPc, user: &str, text: &str, through_shell: bool) -
             let elevated = machine.is_elevated(user);
             nltest::run(&mut machine, &mut domain, elevated, arguments, now())
         }
-        "powershell" => powershell(pc, user, arguments),
+        "powershell" => run_powershell(pc, user, arguments),
         _ => {
             let japanese = pc.machine().is_japanese();
             let code = if through_shell { 1 } else { 9009 };
@@ -163,7 +72,17 @@ pub(crate) fn program(pc: &SimPc, user: &str, text: &str, through_shell: bool) -
     }
 }
 
-fn version(pc: &SimPc) -> Printed {
+/// Exit codes are 32 bits, with or without a sign.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low 32 bits are the exit code"
+)]
+pub(crate) fn exit_code(number: i64) -> i32 {
+    number as i32
+}
+
+/// Returns what `ver` prints.
+pub(super) fn version(pc: &SimPc) -> Printed {
     let machine = pc.machine();
     let (build, ubr) = (machine.os.build, machine.os.ubr);
     Printed::lines([
@@ -198,7 +117,7 @@ fn ipconfig(pc: &SimPc) -> Printed {
     ])
 }
 
-fn powershell(pc: &SimPc, user: &str, arguments: &[String]) -> Printed {
+fn run_powershell(pc: &SimPc, user: &str, arguments: &[String]) -> Printed {
     let at = |names: &[&str]| {
         arguments
             .iter()
@@ -218,7 +137,7 @@ fn powershell(pc: &SimPc, user: &str, arguments: &[String]) -> Printed {
         Some(plain.join(" "))
     };
     match text {
-        Some(text) => evaluate(pc, &Script { text: &text, user }),
+        Some(text) => powershell::evaluate(pc, &Script::command(&text, user)),
         None => Printed::complaint("Cannot process the command: the encoding is not valid.", 1),
     }
 }
