@@ -131,9 +131,10 @@ pub fn export(name: &str, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
         .ok_or_else(|| ExportError::NotShipped {
             name: name.to_owned(),
         })?;
-    let beside = LIBRARY
-        .get_dir(name)
-        .into_iter()
+    let folders = [name.to_owned(), format!("{name}/include")];
+    let beside = folders
+        .iter()
+        .filter_map(|folder| LIBRARY.get_dir(folder))
         .flat_map(include_dir::Dir::files);
     let files: Vec<_> = std::iter::once(yaml)
         .chain(beside)

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub struct ScriptFile {
     /// `trust-repair/diagnose.ps1`.
     pub name: String,
-    /// Its text, UTF-8.
+    /// Its text, UTF-8, with what it includes.
     pub text: String,
     /// JSON Schema of its parameters.
     pub takes: Value,

@@ -42,7 +42,7 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
         files.first(),
         Some(&folder.path().join("trust-repair.yaml"))
     );
-    assert_eq!(files.len(), 16);
+    assert_eq!(files.len(), 18);
 
     let shipped = Playbook::load_shipped("trust-repair").unwrap();
     let path = folder.path().join("trust-repair.yaml");
@@ -57,6 +57,19 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
     assert_eq!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
     fs::write(&script, format!("{text}# mine\n")).unwrap();
     assert_ne!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
+    fs::write(&script, &text).unwrap();
+    assert_eq!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
+
+    // What a script includes is part of it.
+    let included = folder.path().join("trust-repair/include/probe.ps1");
+    fs::write(&included, "# mine\n").unwrap();
+    assert_ne!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
+    fs::remove_file(&included).unwrap();
+    let error = Playbook::load_file(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("the file `trust-repair/include/probe.ps1` is missing"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -240,6 +240,7 @@ impl Reader<'_> {
     ) -> Option<ScriptFile> {
         let name = format!("{}/{file}", self.folder);
         let text = self.file_text(&name, at, step);
+        let text = text.and_then(|text| self.compose(&text, at, step));
         let takes = self.schema(stem, SchemaSide::Takes, at, step);
         let gives = self.schema(stem, SchemaSide::Gives, at, step);
         match ScriptFile::new(name, text?, takes?, gives?) {
@@ -255,6 +256,22 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Puts the files of the folder `include` where the script names them, each on a line
+    /// `#include NAME`. What travels is one text, and an included file includes no other.
+    fn compose(&mut self, text: &str, at: Position, step: &str) -> Option<String> {
+        let mut whole = String::with_capacity(text.len());
+        for line in text.split_inclusive('\n') {
+            match line.strip_prefix("#include ") {
+                Some(name) => {
+                    let path = format!("{}/include/{}", self.folder, name.trim());
+                    whole.push_str(&self.file_text(&path, at, step)?);
+                }
+                None => whole.push_str(line),
+            }
+        }
+        Some(whole)
     }
 
     fn schema(&mut self, stem: &str, side: SchemaSide, at: Position, step: &str) -> Option<Value> {
