@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetmend_model::{Platform, TransportKind};
+use fleetmend_model::Platform;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -213,14 +213,10 @@ impl StepChannel {
             self.usable()?;
         }
         guard::bounded(limits, self.wire.start(&line, limits)).await?;
-        let is_ssh = self.wire.reached().transport == TransportKind::Ssh;
-        if let Some(input) = &input {
-            guard::bounded(limits, self.wire.send(input, true, limits)).await?;
-        } else if is_ssh {
-            // The end of input is free there. Over WinRM it costs an exchange, and a program
-            // that has already ended would answer with a fault.
-            guard::bounded(limits, self.wire.send(&[], true, limits)).await?;
-        }
+        // The end of input too where there is none: a program that waits for some would run until
+        // its deadline. Over WinRM it costs one exchange.
+        let input = input.unwrap_or_default();
+        guard::bounded(limits, self.wire.send(&input, true, limits)).await?;
         collect::output(
             self.wire.as_mut(),
             matches!(line, CommandLine::Windows { .. }),

@@ -15,6 +15,8 @@ const QUOTA: [u32; 2] = [2_150_859_173, 2_150_859_174];
 const STARTING_UP: [u32; 3] = [2_148_007_941, 2_147_942_421, 1018];
 /// No such shell or command.
 const INVALID_SELECTORS: u32 = 2_150_858_843;
+/// ERROR_BROKEN_PIPE and ERROR_NO_DATA, as themselves and as HRESULT.
+const INPUT_CLOSED: [u32; 4] = [109, 232, 2_147_942_509, 2_147_942_632];
 /// Refusals before a process is made: bad executable, name too long, bad parameter, schema.
 const NEVER_STARTED: [u32; 5] = [
     2_147_942_593,
@@ -88,6 +90,11 @@ impl Fault {
     /// The shell or command is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.code == Some(INVALID_SELECTORS)
+    }
+
+    /// As the answer to a Send: nothing reads there any more; what was said is yet to be received.
+    pub(crate) fn is_input_closed(&self) -> bool {
+        self.among(&INPUT_CLOSED)
     }
 
     /// As the answer to a Command: no process was started.

@@ -133,6 +133,8 @@ impl Wire for WinrmWire {
             };
             match self.exchange(&operation, OPERATION_TIMEOUT, limits).await {
                 Ok(Ok(_)) => {}
+                // The process has ended, or has closed its input: what it said tells.
+                Ok(Err(fault)) if fault.is_input_closed() => return Ok(()),
                 Ok(Err(fault)) => return Err(self.lose(&fault)),
                 Err(error) if index == 0 && error.nothing_left() => return Err(not_run(error)),
                 Err(error) => return Err(self.gone(error, limits, started)),

@@ -17,6 +17,9 @@ const KINDS: [TransportKind; 3] = [
     TransportKind::Ssh,
 ];
 
+/// Everything that cmd.exe or a C runtime could read as something else.
+const ODD_WORD: &str = r#"a "b c" & %PATH% %OS ^| <x> (y) !z! \"\\"#;
+
 fn far_end() -> FarEnd {
     FarEnd {
         answer: request("test/answer.ps1", "# answer"),
@@ -27,9 +30,10 @@ fn far_end() -> FarEnd {
         big_answer: request("test/big-answer.ps1", "# big answer"),
         slow: request("test/slow.ps1", "# slow"),
         stray: None,
-        command: vec!["hostname".to_owned()],
-        exit_code: 0,
-        printed: "PC-0",
+        // ping says which host it does not know: its argument, as it arrived.
+        command: vec!["ping".to_owned(), ODD_WORD.to_owned()],
+        exit_code: 1,
+        printed: ODD_WORD,
         complained: "",
     }
 }
@@ -229,4 +233,50 @@ async fn falls_back_when_tls_cannot_be_had() {
     session.close().await;
     assert_eq!(served.await.unwrap(), 1, "TLS was tried first");
     assert_eq!(lab.counts().logons_refused, 0);
+}
+
+/// Waits for its input, and gets none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_by_hand_finds_its_input_ended() {
+    let far = far_end();
+    let lab = start(&far).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), lab.ca_pem()).unwrap();
+    std::fs::write(folder.path().join("known_hosts"), lab.known_hosts()).unwrap();
+    for pc in lab.pcs() {
+        let host = host(pc, folder.path());
+        let connector = AutoConnector::default();
+        let mut session = connector
+            .connect(&host, lab.local_credential(), &limits())
+            .await
+            .unwrap();
+        for command in [&["sort"][..], &["cmd"], &["cmd", "/c", "more"]] {
+            let words = command.iter().map(ToString::to_string).collect();
+            let output = session.exec(&ExecRequest::Command(words), &limits()).await;
+            assert_eq!(output.unwrap().exit_code, 0, "{command:?} on {}", pc.name);
+        }
+        session.close().await;
+    }
+}
+
+/// The end of its input comes to a process that has already ended: a fault, which loses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_ended_before_its_input_did_is_heard_out() {
+    let far = far_end();
+    let lab = start(&far).await;
+    let pc = &lab.pcs()[0];
+    let host = host(pc, std::path::Path::new("."));
+    let mut session = AutoConnector::default()
+        .connect(&host, lab.local_credential(), &limits())
+        .await
+        .unwrap();
+    // No such program stands where Windows keeps its own, so cmd.exe would have to find it.
+    let words = vec!["nowhere".to_owned(), "x".repeat(9000)];
+    let output = session
+        .exec(&ExecRequest::Command(words), &limits())
+        .await
+        .unwrap();
+    assert_eq!(output.exit_code, 1);
+    assert!(!output.stderr.is_empty());
+    session.close().await;
 }
