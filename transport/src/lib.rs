@@ -19,4 +19,4 @@ pub use session::{
     Connector, ExecOutput, ExecRequest, Limits, Reached, Script, ScriptFailure, Session, StepReply,
     StepRequest,
 };
-pub use wire::{CommandLine, Received, Wire};
+pub use wire::{CommandLine, Input, Received, Wire};

@@ -1,6 +1,7 @@
 //! The narrow waist below the step channel: one remote process with standard streams.
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 use crate::{Limits, Reached, SessionError};
 
@@ -30,6 +31,16 @@ pub struct Received {
     pub exit_code: Option<i32>,
 }
 
+/// Input that can be made again at any time, so that a transport that has turned it into messages
+/// of its own need not hold it while it waits for their answer.
+pub trait Input: std::fmt::Debug + Send + Sync {
+    /// Returns how many bytes it has at most.
+    fn most(&self) -> usize;
+
+    /// Makes the bytes; the same each time.
+    fn bytes(&self) -> Zeroizing<Vec<u8>>;
+}
+
 /// A logged-on connection that can run one process at a time.
 ///
 /// A transport carries; it knows nothing of PowerShell, steps or JSON. All transports pass the
@@ -50,6 +61,15 @@ pub trait Wire: Send {
     /// # Errors
     /// [`SessionError::Unknown`] once a byte left.
     async fn send(&mut self, bytes: &[u8], end: bool, limits: &Limits) -> Result<(), SessionError>;
+
+    /// As [`Wire::send`] without an end, for input that can be made again.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    async fn send_input(&mut self, input: &dyn Input, limits: &Limits) -> Result<(), SessionError> {
+        let bytes = input.bytes();
+        self.send(&bytes, false, limits).await
+    }
 
     /// Waits for output or the end, or returns empty-handed after a while.
     ///

@@ -181,3 +181,71 @@ async fn programs_stand_where_windows_has_them() {
     let (_, err, _) = bench.utf8("nltest /sc_query:corp.example.jp").await;
     assert!(err.starts_with("'nltest' is not recognized"), "{err}");
 }
+
+#[tokio::test]
+async fn cmd_reads_a_line_as_windows_does() {
+    let bench = Bench::new(PcPlan::new(Scenario::Healthy)).await;
+    for (line, printed) in [
+        // How our SSH client asks which shell it has.
+        ("echo %OS%$PSHOME", "Windows_NT$PSHOME\r\n"),
+        ("echo ^%OS^% ^& %NOSUCH%", "%OS% & %NOSUCH%\r\n"),
+        ("hostname >nul & echo x", "x\r\n"),
+        (
+            "cmd /c exit 3 || echo failed && echo both",
+            "failed\r\nboth\r\n",
+        ),
+        ("frobnicate 2>nul && echo never", ""),
+        (r#"cmd /s /c "echo "a b"""#, "\"a b\"\r\n"),
+    ] {
+        assert_eq!(bench.utf8(line).await.0, printed, "{line}");
+    }
+    // Without a shell nothing of it means anything.
+    let (out, _, code) = bench.raw("ping a&b%OS%", false, None, b"").await;
+    assert!(
+        out.starts_with(b"Ping request could not find host a&b%OS%."),
+        "{out:?}"
+    );
+    assert_eq!(code, 1);
+    let (_, err, code) = bench.utf8("nltest /x | findstr y").await;
+    assert!(
+        err.starts_with("the lab has neither pipes nor files"),
+        "{err}"
+    );
+    assert_eq!(code, 255);
+}
+
+#[tokio::test]
+async fn programs_that_read_their_input_end_with_it() {
+    let bench = Bench::new(PcPlan::new(Scenario::Healthy)).await;
+    let (out, _, code) = bench.raw("sort", false, None, b"b\r\na\r\n").await;
+    assert_eq!((out.as_slice(), code), (&b"a\r\nb\r\n"[..], 0));
+    let typed = b"hostname\r\nexit 5\r\nhostname\r\n";
+    let (out, _, code) = bench.raw("cmd.exe", false, None, typed).await;
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.starts_with("Microsoft Windows [Version 10.0."), "{out}");
+    assert_eq!((out.matches("\nPC-001\r\n").count(), code), (1, 5), "{out}");
+}
+
+#[tokio::test]
+async fn powershell_ends_with_what_failed() {
+    let bench = Bench::new(PcPlan::new(Scenario::Workgroup)).await;
+    let run = |text: &str| {
+        let line = format!("powershell -NoProfile -Command \"{text}\"");
+        let bench = &bench;
+        async move { bench.utf8(&line).await }
+    };
+    let (out, err, code) = run("(Get-CimInstance Win32_ComputerSystem).PartOfDomain").await;
+    assert_eq!((out.as_str(), err.as_str(), code), ("False\r\n", "", 0));
+    let (_, err, code) = run("Test-ComputerSecureChannel").await;
+    assert!(err.contains("ComputerNotInDomain,Microsoft"), "{err}");
+    assert_eq!(code, 1);
+    let (out, _, code) = run("Write-Error no; Write-Output yes").await;
+    assert_eq!(
+        (out.as_str(), code),
+        ("yes\r\n", 0),
+        "the last statement counts"
+    );
+    let (_, err, code) = run("Write-Output $env:TEMP").await;
+    assert!(err.contains("LabUnknownScript"), "{err}");
+    assert_eq!(code, 1);
+}

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clixml::StderrReader;
 use super::dialect::Dialect;
-use super::frame::{Answer, Marker, Request};
+use super::frame::{Answer, Marker, RequestLine};
 use super::gone::GoneWire;
 use super::params::{merged_params, script_text};
 use super::reader::AnswerReader;
@@ -33,6 +33,8 @@ pub struct StepChannel {
     wire: Box<dyn Wire>,
     dialect: Dialect,
     process: Option<Process>,
+    /// A command by hand runs instead.
+    by_hand: bool,
     /// Why the connection is of no more use.
     lost: Option<String>,
     /// A call is under way, or its future was dropped in the middle.
@@ -76,6 +78,7 @@ impl StepChannel {
             wire,
             dialect: Dialect::of(platform),
             process: None,
+            by_hand: false,
             lost: None,
             busy: false,
         }
@@ -111,15 +114,14 @@ impl StepChannel {
         process.last_id += 1;
         let (marker, id) = (process.marker.clone(), process.last_id);
         process.stdout.await_answer(&marker, id);
-        let line = Request {
-            marker,
+        let line = RequestLine {
+            marker: &marker,
             id,
             script: script_text(request),
-            params,
-        }
-        .encode();
-        guard::bounded(limits, self.wire.send(&line, false, limits)).await?;
-        drop(line);
+            params: &params,
+        };
+        guard::bounded(limits, self.wire.send_input(&line, limits)).await?;
+        drop(params);
         self.await_answer(limits).await
     }
 
@@ -186,14 +188,19 @@ impl StepChannel {
     /// Ends the process, with limits of its own: it also runs after a deadline or a cancel.
     async fn terminate(&mut self) {
         let limits = Limits::within(TERMINATE, &CancellationToken::new());
-        if self.process.take().is_some()
-            && let Some(line) = self.dialect.stop_line()
-        {
+        if let Some(line) = self.take_running() {
             ask_to_stop(self.wire.as_mut(), line).await;
         }
         if let Err(error) = guard::bounded(&limits, self.wire.terminate(&limits)).await {
             self.lost = Some(format!("the connection was given up: {error}"));
         }
+    }
+
+    /// Forgets what runs; returns what ends it from within, where the far end listens.
+    fn take_running(&mut self) -> Option<&'static [u8]> {
+        let by_hand = std::mem::take(&mut self.by_hand);
+        let runs = self.process.take().is_some() || by_hand;
+        runs.then(|| self.dialect.stop_line()).flatten()
     }
 
     /// Takes the wire away; the session is of no more use.
@@ -212,17 +219,19 @@ impl StepChannel {
             self.terminate().await;
             self.usable()?;
         }
+        self.by_hand = true;
         guard::bounded(limits, self.wire.start(&line, limits)).await?;
-        // The end of input too where there is none: a program that waits for some would run until
-        // its deadline. Over WinRM it costs one exchange.
-        let input = input.unwrap_or_default();
-        guard::bounded(limits, self.wire.send(&input, true, limits)).await?;
-        collect::output(
-            self.wire.as_mut(),
-            matches!(line, CommandLine::Windows { .. }),
-            limits,
-        )
-        .await
+        // A posix command has no input, and listens for the line that ends it. Elsewhere input is
+        // ended also where there is none: a program that waits for some would run until its
+        // deadline. Over WinRM that costs one exchange.
+        if self.dialect.stop_line().is_none() {
+            let input = input.unwrap_or_default();
+            guard::bounded(limits, self.wire.send(&input, true, limits)).await?;
+        }
+        let is_windows = matches!(line, CommandLine::Windows { .. });
+        let output = collect::output(self.wire.as_mut(), is_windows, limits).await?;
+        self.by_hand = false;
+        Ok(output)
     }
 
     fn usable(&self) -> Result<(), SessionError> {
@@ -271,6 +280,7 @@ impl StepChannel {
             self.terminate().await;
         }
         self.busy = false;
+        self.by_hand = false;
         result
     }
 }
@@ -294,8 +304,9 @@ async fn ask_to_stop(wire: &mut dyn Wire, line: &[u8]) {
 impl Drop for StepChannel {
     fn drop(&mut self) {
         // A wire ends its process by itself when it is dropped; one that listens is told first.
-        let stop_line = self.process.take().and_then(|_| self.dialect.stop_line());
-        if let (Some(line), Ok(runtime)) = (stop_line, tokio::runtime::Handle::try_current()) {
+        if let (Some(line), Ok(runtime)) =
+            (self.take_running(), tokio::runtime::Handle::try_current())
+        {
             let mut wire = self.take_wire();
             runtime.spawn(async move {
                 ask_to_stop(wire.as_mut(), line).await;
@@ -308,9 +319,14 @@ impl Drop for StepChannel {
 /// Names the limit in a deadline error by what the caller had given.
 fn with_limit(error: SessionError, began: Instant, limits: &Limits) -> SessionError {
     match error {
-        SessionError::Deadline { .. } => SessionError::Deadline {
-            limit: limits.deadline.saturating_duration_since(began),
-        },
+        SessionError::Deadline { .. } => {
+            let exact = limits.deadline.saturating_duration_since(began);
+            // A little of it was gone when the call began; people gave "2s".
+            let tens = (exact.as_millis() + 5) / 10;
+            SessionError::Deadline {
+                limit: Duration::from_millis(u64::try_from(tens).unwrap_or(u64::MAX / 10) * 10),
+            }
+        }
         other => other,
     }
 }
@@ -348,7 +364,7 @@ impl Session for StepChannel {
     }
 
     async fn close(mut self: Box<Self>) {
-        let stop_line = self.process.take().and_then(|_| self.dialect.stop_line());
+        let stop_line = self.take_running();
         let mut wire = self.take_wire();
         if let Some(line) = stop_line {
             ask_to_stop(wire.as_mut(), line).await;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::ScriptFailure;
+use crate::{Input, ScriptFailure};
 
 /// A line was not of the form that the step channel speaks.
 #[derive(Debug, thiserror::Error)]
@@ -97,18 +97,13 @@ impl fmt::Debug for Request {
 impl Request {
     /// Returns the line with its line feed.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        // One allocation of the right size: growing would leave copies of secrets behind.
-        let size = 64 + (self.script.len() + self.params.len()).div_ceil(3) * 4;
-        let mut line = Zeroizing::new(String::with_capacity(size));
-        line.push_str(self.marker.as_str());
-        line.push(' ');
-        line.push_str(&self.id.to_string());
-        line.push(' ');
-        STANDARD.encode_string(self.script.as_bytes(), &mut line);
-        line.push(' ');
-        STANDARD.encode_string(self.params.as_bytes(), &mut line);
-        line.push('\n');
-        Zeroizing::new(std::mem::take(&mut *line).into_bytes())
+        let line = RequestLine {
+            marker: &self.marker,
+            id: self.id,
+            script: &self.script,
+            params: &self.params,
+        };
+        line.bytes()
     }
 
     /// Reads a line without its line feed.
@@ -129,6 +124,49 @@ impl Request {
             script: decode_text(script, "script")?,
             params: decode_text(params, "parameters")?,
         })
+    }
+}
+
+/// A request line before it is written: what many PCs share, a script, is not copied for each.
+pub(super) struct RequestLine<'a> {
+    /// As in [`Request`].
+    pub(super) marker: &'a Marker,
+    /// As in [`Request`].
+    pub(super) id: u64,
+    /// As in [`Request`].
+    pub(super) script: &'a str,
+    /// As in [`Request`].
+    pub(super) params: &'a str,
+}
+
+impl fmt::Debug for RequestLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestLine")
+            .field("marker", &self.marker)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Input for RequestLine<'_> {
+    fn most(&self) -> usize {
+        let base64 = |text: &str| text.len().div_ceil(3) * 4;
+        // Marker (32), id (at most 20), three blanks, one line feed.
+        64 + base64(self.script) + base64(self.params)
+    }
+
+    fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        // One allocation of the right size: growing would leave copies of secrets behind.
+        let mut line = Zeroizing::new(String::with_capacity(self.most()));
+        line.push_str(self.marker.as_str());
+        line.push(' ');
+        line.push_str(&self.id.to_string());
+        line.push(' ');
+        STANDARD.encode_string(self.script.as_bytes(), &mut line);
+        line.push(' ');
+        STANDARD.encode_string(self.params.as_bytes(), &mut line);
+        line.push('\n');
+        Zeroizing::new(std::mem::take(&mut *line).into_bytes())
     }
 }
 
@@ -263,6 +301,15 @@ mod tests {
             request
         );
         assert!(!format!("{request:?}").contains("password"));
+        let again = RequestLine {
+            marker: &request.marker,
+            id: u64::MAX,
+            script: &request.script,
+            params: &request.params,
+        };
+        // It never outgrows its first allocation.
+        assert_eq!(again.bytes().capacity(), again.most());
+        assert!(!format!("{again:?}").contains("password"));
     }
 
     #[test]

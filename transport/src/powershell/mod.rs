@@ -14,6 +14,7 @@ mod start;
 pub mod text;
 
 pub use channel::StepChannel;
+pub(crate) use quote::caret;
 pub use start::{
     BOOTSTRAP, EXEC_READER, exec_command, is_bootstrap, is_exec_reader, refusal, start_command,
 };

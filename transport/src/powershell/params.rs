@@ -6,13 +6,11 @@ use zeroize::Zeroizing;
 use crate::{SessionError, StepRequest};
 
 /// An empty field would be no field for `sh`.
-pub(super) fn script_text(request: &StepRequest) -> Zeroizing<String> {
-    let text = &request.script.text;
-    Zeroizing::new(if text.is_empty() {
-        "\n".to_owned()
-    } else {
-        text.clone()
-    })
+pub(super) fn script_text(request: &StepRequest) -> &str {
+    match request.script.text.as_str() {
+        "" => "\n",
+        text => text,
+    }
 }
 
 /// Returns visible and secret parameters as one JSON object, in memory that is wiped.

@@ -88,6 +88,20 @@ pub fn argument(word: &str) -> String {
     quoted
 }
 
+/// Takes the special meaning from every character for cmd.exe: with the quotes escaped too,
+/// the whole line stands outside quotes, where a caret works, and `^%` breaks up names of
+/// variables.
+pub(crate) fn caret(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len() + 16);
+    for character in line.chars() {
+        if "()%!^\"<>&|".contains(character) {
+            escaped.push('^');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
 fn needs_cmd(program: &str) -> bool {
     let name = program
         .rsplit(['\\', '/'])

@@ -9,6 +9,12 @@ pub const BOOTSTRAP: &str = include_str!("bootstrap.sh");
 
 static START: LazyLock<String> = LazyLock::new(|| format!("exec sh -c '{}'", one_line(BOOTSTRAP)));
 
+/// Runs its arguments as a program that has no input. A line that comes meanwhile ends the whole
+/// process group, as in the bootstrap; the watcher holds no stream, or sshd would wait for it.
+const GUARD: &str = "exec 7<&0 </dev/null; \
+    { read -r x <&7 && kill -9 0; } >/dev/null 2>&1 & w=$!; \
+    \"$@\" 7<&-; c=$?; kill $w 2>/dev/null; wait $w 2>/dev/null; exit $c";
+
 /// Returns the line for the login shell that starts the step channel. It is a constant.
 pub fn start_command() -> CommandLine {
     CommandLine::Posix(START.clone())
@@ -19,7 +25,9 @@ pub fn is_bootstrap(command_line: &str) -> bool {
     command_line == START.as_str()
 }
 
-/// Returns the line for the login shell that runs a program with exactly these arguments.
+/// Returns the line for the login shell that runs a program with exactly these arguments and
+/// without input. A line on its standard input ends it: sshd passes signals on for some accounts
+/// only.
 ///
 /// `None` if there is no program or a word holds a NUL, which no posix argument can.
 pub fn command_line(words: &[String]) -> Option<CommandLine> {
@@ -27,7 +35,10 @@ pub fn command_line(words: &[String]) -> Option<CommandLine> {
         return None;
     }
     let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
-    Some(CommandLine::Posix(words.join(" ")))
+    let words = words.join(" ");
+    Some(CommandLine::Posix(format!(
+        "exec sh -c '{GUARD}' sh {words}"
+    )))
 }
 
 /// Why the bootstrap ended before it ran any request.
@@ -76,11 +87,15 @@ mod tests {
         let words = |words: &[&str]| {
             command_line(&words.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
-        assert_eq!(
-            words(&["wbinfo", "-t", "", "信頼", "it's", "$HOME;ls"]),
-            Some(CommandLine::Posix(
-                r"wbinfo -t '' '信頼' 'it'\''s' '$HOME;ls'".into()
-            ))
+        let Some(CommandLine::Posix(line)) =
+            words(&["wbinfo", "-t", "", "信頼", "it's", "$HOME;ls"])
+        else {
+            panic!("a posix line");
+        };
+        assert!(!GUARD.contains('\''));
+        assert!(
+            line.ends_with(r"' sh wbinfo -t '' '信頼' 'it'\''s' '$HOME;ls'"),
+            "{line}"
         );
         assert_eq!(words(&[]), None);
         assert_eq!(words(&["x", "a\0"]), None);

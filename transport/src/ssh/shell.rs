@@ -1,6 +1,8 @@
 //! Command lines for the login shell of a Windows host: cmd.exe or PowerShell, nobody knows
 //! which beforehand (`HKLM\SOFTWARE\OpenSSH`, DefaultShell).
 
+use crate::powershell::caret;
+
 /// A login shell of a Windows host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LoginShell {
@@ -54,20 +56,6 @@ pub(super) fn wrap(shell: LoginShell, program: &str, arguments: &str) -> String 
             )
         }
     }
-}
-
-/// Takes the special meaning from every character for cmd.exe: with the quotes escaped too,
-/// the whole line stands outside quotes, where a caret works, and `^%` breaks up names of
-/// variables.
-fn caret(line: &str) -> String {
-    let mut escaped = String::with_capacity(line.len() + 16);
-    for character in line.chars() {
-        if "()%!^\"<>&|".contains(character) {
-            escaped.push('^');
-        }
-        escaped.push(character);
-    }
-    escaped
 }
 
 /// PowerShell takes the typographic quotes for single quotes too.

@@ -118,6 +118,11 @@ impl SshWire {
             Some(shell) => shell,
             None => self.ask_for_shell(limits).await?,
         };
+        if shell == LoginShell::Cmd && plain.contains(['\n', '\r']) {
+            return Err(not_run(
+                "cmd.exe is the login shell there, and no argument of it can hold a line break",
+            ));
+        }
         Ok(shell::wrap(shell, program, arguments))
     }
 

@@ -2,7 +2,7 @@
 
 use base64::prelude::*;
 
-use super::envelope::{Operation, Request};
+use super::envelope::Operation;
 use super::fault::Fault;
 use super::xml::{ADDRESSING, Element, SHELL, SOAP, TRANSFER, WSMAN, XmlError};
 
@@ -33,14 +33,14 @@ pub(crate) struct Output {
     pub(crate) exit_code: Option<i32>,
 }
 
-/// Reads a document as the answer to a request; returns its body.
+/// Reads a document as the answer to the request with that id; returns its body.
 ///
 /// # Errors
 /// [`AnswerError::Fault`] for a genuine fault, else the answer cannot be trusted.
 pub(crate) fn open(
     document: &[u8],
     operation: &Operation<'_>,
-    request: &Request,
+    message_id: &str,
 ) -> Result<Element, AnswerError> {
     let root = Element::parse(document)?;
     if !root.is(SOAP, "Envelope") {
@@ -54,7 +54,7 @@ pub(crate) fn open(
     let action = header(&root, "Action")?;
     let matches = relates_to
         .as_deref()
-        .map(|id| id.eq_ignore_ascii_case(&request.message_id));
+        .map(|id| id.eq_ignore_ascii_case(message_id));
     let mut children = root.children;
     let Some(body) = position.map(|position| children.swap_remove(position)) else {
         return Err(AnswerError::Wrong("has no body"));
@@ -194,7 +194,7 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::super::envelope;
+    use super::super::envelope::{self, Request};
     use super::*;
 
     const ID: &str = "F1363DFB-B5F9-4FDF-AC84-F67D2A886704";
@@ -240,7 +240,7 @@ mod tests {
                  <Stream CommandId='{ID}' Name='stdout'>Yg==</Stream></ReceiveResponse>"
             ),
         );
-        let body = open(document.as_bytes(), &operation, &request).unwrap();
+        let body = open(document.as_bytes(), &operation, &request.message_id).unwrap();
         let expected = Output {
             stdout: b"ab".to_vec(),
             stderr: b"e".to_vec(),
@@ -270,11 +270,11 @@ mod tests {
             ),
         ] {
             let document = answer(&request, &headers, "<ReceiveResponse/>");
-            let error = open(document.as_bytes(), &operation, &request)
+            let error = open(document.as_bytes(), &operation, &request.message_id)
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(wanted), "{error}");
         }
-        assert!(open(b"<html/>", &operation, &request).is_err());
+        assert!(open(b"<html/>", &operation, &request.message_id).is_err());
     }
 }

@@ -8,6 +8,7 @@ use quick_xml::escape::escape;
 use uuid::Uuid;
 
 use super::xml::{ADDRESSING, SHELL, SOAP, TRANSFER, WSMAN, WSMAN_MS};
+use crate::Input;
 
 /// The largest envelope every Windows takes (`MaxEnvelopeSizekb` 150).
 pub(crate) const MAX_ENVELOPE: usize = 153_600;
@@ -46,6 +47,15 @@ pub(crate) enum Operation<'a> {
         /// Close standard input after them.
         end: bool,
     },
+    /// Writes to standard input what is made only for that.
+    SendInput {
+        /// Which shell.
+        shell: &'a str,
+        /// Which process.
+        command: &'a str,
+        /// At most [`SEND_PIECE`] bytes.
+        input: &'a dyn Input,
+    },
     /// Waits for output.
     Receive {
         /// Which shell.
@@ -73,7 +83,7 @@ impl Operation<'_> {
         match self {
             Self::Create => "Create",
             Self::Command { .. } => "Command",
-            Self::Send { .. } => "Send",
+            Self::Send { .. } | Self::SendInput { .. } => "Send",
             Self::Receive { .. } => "Receive",
             Self::Terminate { .. } => "Signal",
             Self::Delete { .. } => "Delete",
@@ -97,6 +107,7 @@ impl Operation<'_> {
             Self::Create => None,
             Self::Command { shell, .. }
             | Self::Send { shell, .. }
+            | Self::SendInput { shell, .. }
             | Self::Receive { shell, .. }
             | Self::Terminate { shell, .. }
             | Self::Delete { shell } => Some(shell),
@@ -235,12 +246,8 @@ fn body(operation: &Operation<'_>) -> Result<String, Unwritable> {
             bytes,
             end,
             ..
-        } => format!(
-            "<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{}\"{}>{}</rsp:Stream></rsp:Send>",
-            escape(*command),
-            if *end { " End=\"true\"" } else { "" },
-            BASE64_STANDARD.encode(bytes)
-        ),
+        } => stdin(command, bytes, *end),
+        Operation::SendInput { command, input, .. } => stdin(command, &input.bytes(), false),
         Operation::Receive { command, .. } => format!(
             "<rsp:Receive><rsp:DesiredStream CommandId=\"{}\">stdout stderr</rsp:DesiredStream>\
              </rsp:Receive>",
@@ -253,6 +260,19 @@ fn body(operation: &Operation<'_>) -> Result<String, Unwritable> {
         ),
         Operation::Delete { .. } => String::new(),
     })
+}
+
+fn stdin(command: &str, bytes: &[u8], end: bool) -> String {
+    let mut xml = String::with_capacity(128 + command.len() + bytes.len().div_ceil(3) * 4);
+    let _ = write!(
+        xml,
+        "<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{}\"{}>",
+        escape(command),
+        if end { " End=\"true\"" } else { "" },
+    );
+    BASE64_STANDARD.encode_string(bytes, &mut xml);
+    xml.push_str("</rsp:Stream></rsp:Send>");
+    xml
 }
 
 fn writable(text: &str) -> Result<&str, Unwritable> {

@@ -101,11 +101,11 @@ impl Link {
         limits: &Limits,
     ) -> Result<Exchanged, ExchangeError> {
         let request = envelope::write(operation, &target.url, target.session, timeout)?;
-        let plain = request.envelope.as_bytes();
+        let (message_id, plain) = (request.message_id, request.envelope.into_bytes());
         let (body, content_type, authorization) = match &mut self.security {
             Security::Sealed(context) => (context.seal(plain)?, multipart::CONTENT_TYPE, None),
-            Security::Tls => (plain.to_vec(), SOAP_TYPE, None),
-            Security::Basic(value) => (plain.to_vec(), SOAP_TYPE, Some(value.clone())),
+            Security::Tls => (plain, SOAP_TYPE, None),
+            Security::Basic(value) => (plain, SOAP_TYPE, Some(value.clone())),
         };
         let post = Post {
             body,
@@ -133,7 +133,7 @@ impl Link {
             Security::Tls | Security::Basic(_) if is_soap(kind) => answer.body.to_vec(),
             _ => return Err(ExchangeError::Status(answer.status)),
         };
-        let reply = match answer::open(&opened, operation, &request) {
+        let reply = match answer::open(&opened, operation, &message_id) {
             Ok(body) => Ok(body),
             Err(AnswerError::Fault(fault)) => Err(fault),
             Err(error) => return Err(ExchangeError::Answer(error)),

@@ -89,14 +89,13 @@ impl NtlmContext {
         })
     }
 
-    /// Seals a message into a multipart body.
+    /// Seals a message, in place, into a multipart body.
     ///
     /// # Errors
     /// [`NtlmError::Library`].
-    pub(crate) fn seal(&mut self, plain: &[u8]) -> Result<Vec<u8>, NtlmError> {
+    pub(crate) fn seal(&mut self, mut data: Vec<u8>) -> Result<Vec<u8>, NtlmError> {
         quietly(|| {
             let mut signature = [0_u8; SIGNATURE_LENGTH];
-            let mut data = plain.to_vec();
             let mut buffers = [
                 SecurityBufferRef::token_buf(&mut signature),
                 SecurityBufferRef::data_buf(&mut data),
@@ -288,13 +287,13 @@ mod tests {
             .answer(&challenge(), &account(), &Secret::new("x".into()))
             .unwrap();
         for number in 0_u32..3 {
-            let body = context.seal(b"<s:Envelope/>").unwrap();
+            let body = context.seal(b"<s:Envelope/>".to_vec()).unwrap();
             let sealed = multipart::unframe(&body).unwrap();
             assert_eq!(sealed.signature[..4], [1, 0, 0, 0]);
             assert_eq!(sealed.signature[12..], number.to_le_bytes());
             assert_ne!(sealed.data, b"<s:Envelope/>");
         }
-        let reflected = context.seal(b"mine").unwrap();
+        let reflected = context.seal(b"mine".to_vec()).unwrap();
         assert!(matches!(context.unseal(&reflected), Err(NtlmError::Seal)));
     }
 
@@ -324,7 +323,7 @@ mod tests {
             context
                 .answer(&challenge(), &account(), &Secret::new("x".into()))
                 .unwrap();
-            context.seal(b"secret").unwrap();
+            context.seal(b"secret".to_vec()).unwrap();
             assert_eq!(EVENTS.load(Ordering::SeqCst), 0, "the library logged");
             tracing::debug!("the subscriber itself works");
             assert_eq!(EVENTS.load(Ordering::SeqCst), 1);

@@ -1,6 +1,7 @@
 //! How a command line is started: as a program of its own where possible, else through cmd.exe.
 
 use crate::CommandLine;
+use crate::powershell::caret;
 
 /// One way of starting it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +51,14 @@ pub(crate) fn ways(command: &CommandLine) -> Option<Vec<Start>> {
             skip_cmd: true,
         });
     }
-    ways.push(Start {
-        program: quoted(program),
-        arguments: for_cmd(arguments),
-        skip_cmd: false,
-    });
+    // A line of cmd.exe ends at a line break, and what follows would be lost unnoticed.
+    if !arguments.contains(['\n', '\r']) {
+        ways.push(Start {
+            program: quoted(program),
+            arguments: caret(arguments),
+            skip_cmd: false,
+        });
+    }
     Some(ways)
 }
 
@@ -69,21 +73,6 @@ fn quoted(program: &str) -> String {
     } else {
         program.to_owned()
     }
-}
-
-/// Keeps cmd.exe from reading its own signs in arguments; inside quotes it leaves them alone.
-fn for_cmd(arguments: &str) -> String {
-    let mut escaped = String::with_capacity(arguments.len());
-    let mut inside = false;
-    for character in arguments.chars() {
-        match character {
-            '"' => inside = !inside,
-            '&' | '|' | '<' | '>' | '^' | '(' | ')' if !inside => escaped.push('^'),
-            _ => {}
-        }
-        escaped.push(character);
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -131,8 +120,10 @@ mod tests {
 
     #[test]
     fn shields_arguments_from_cmd() {
-        let last = of("echo", "a&b \"c&d\" (e)^").pop().unwrap();
-        assert_eq!(last, way("echo", "a^&b \"c&d\" ^(e^)^^", false));
+        let last = of("git", "a&b \"c&d\" (e)^ %PATH%").pop().unwrap();
+        let escaped = "a^&b ^\"c^&d^\" ^(e^)^^ ^%PATH^%";
+        assert_eq!(last, way("git", escaped, false));
+        assert_eq!(of("git", "a\nb").len(), 1);
     }
 
     #[test]

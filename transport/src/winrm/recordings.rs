@@ -222,7 +222,7 @@ fn recorded_logons_verify_and_ours_verify_alike() {
         let mut rc4 = Rc4::new(&derived(&key, "client", "sealing"));
         for number in 0_u32..3 {
             let plain = format!("<message n='{number}'>日本</message>");
-            let body = context.seal(plain.as_bytes()).unwrap();
+            let body = context.seal(plain.clone().into_bytes()).unwrap();
             let sealed = multipart::unframe(&body).unwrap();
             assert_eq!(rc4.apply(sealed.data), plain.as_bytes());
             let sign = derived(&key, "client", "signing");

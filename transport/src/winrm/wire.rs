@@ -20,7 +20,7 @@ use super::program::{Start, ways};
 use super::shell::{self, OPERATION_TIMEOUT};
 use super::target::Target;
 use super::xml::Element;
-use crate::{CommandLine, ConnectError, Limits, Reached, Received, SessionError, Wire};
+use crate::{CommandLine, ConnectError, Input, Limits, Reached, Received, SessionError, Wire};
 
 /// How long one poll for output waits on the PC.
 const POLL: Duration = Duration::from_secs(20);
@@ -141,6 +141,28 @@ impl Wire for WinrmWire {
             }
         }
         Ok(())
+    }
+
+    async fn send_input(&mut self, input: &dyn Input, limits: &Limits) -> Result<(), SessionError> {
+        if input.most() > SEND_PIECE {
+            let bytes = input.bytes();
+            return self.send(&bytes, false, limits).await;
+        }
+        let (shell, command, started) = self.running()?;
+        still_time(limits, None)?;
+        let operation = Operation::SendInput {
+            shell: &shell,
+            command: &command,
+            input,
+        };
+        match self.exchange(&operation, OPERATION_TIMEOUT, limits).await {
+            Ok(Ok(_)) => Ok(()),
+            // As in `send`.
+            Ok(Err(fault)) if fault.is_input_closed() => Ok(()),
+            Ok(Err(fault)) => Err(self.lose(&fault)),
+            Err(error) if error.nothing_left() => Err(not_run(error)),
+            Err(error) => Err(self.gone(error, limits, started)),
+        }
     }
 
     async fn receive(&mut self, limits: &Limits) -> Result<Received, SessionError> {

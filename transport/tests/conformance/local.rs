@@ -98,3 +98,53 @@ fn works_in_every_shell() {
     }
     assert!(tried > 0, "no shell at all");
 }
+
+/// Starts a command by hand as `shell` would run it.
+fn by_hand(shell: &[&str], words: &[&str]) -> std::process::Child {
+    let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+    let Some(CommandLine::Posix(line)) = sh::command_line(&words) else {
+        panic!("posix")
+    };
+    let rest = line.strip_prefix("exec sh -c ").unwrap();
+    Command::new(shell[0])
+        .args(&shell[1..])
+        .arg("-c")
+        .arg(format!("exec {} -c {rest}", shell.join(" ")))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn commands_by_hand_end_when_told_and_have_no_input() {
+    let shells: [&[&str]; 4] = [&["dash"], &["busybox", "sh"], &["bash", "--posix"], &["sh"]];
+    for shell in shells {
+        if Command::new(shell[0])
+            .arg("-c")
+            .arg("true")
+            .output()
+            .is_err()
+        {
+            println!("SKIPPED: {} because it is not installed", shell[0]);
+            continue;
+        }
+        let script = "cat; printf %s \"$1\"; exit 7";
+        let mut child = by_hand(shell, &["sh", "-c", script, "x", "信頼 'it"]);
+        let stdin = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        assert_eq!(output.stdout, "信頼 'it".as_bytes(), "{shell:?}");
+        assert_eq!(output.status.code(), Some(7), "{shell:?}");
+
+        let began = std::time::Instant::now();
+        let mut child = by_hand(shell, &["sleep", "60"]);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(child.try_wait().unwrap().is_none(), "{shell:?}");
+        child.stdin.take().unwrap().write_all(b"stop\n").unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(began.elapsed().as_secs() < 20, "{shell:?}");
+    }
+}
