@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use fleetmend_lab::{PcPlan, Scenario};
+use fleetmend_model::TransportKind;
 
 use crate::fleet::{Fleet, Measured};
 
@@ -46,18 +47,24 @@ async fn main() -> Result<(), Error> {
         args.rounds
     );
     println!(
-        "| fleet | one PC alone (s) | whole fleet (s) | ratio | CPU (ms/PC) | memory (KiB/PC) |"
+        "| transport | fleet | one PC alone (s) | whole fleet (s) | ratio | CPU (ms/PC) | memory (KiB/PC) |"
     );
-    println!("|---|---|---|---|---|---|");
-    for (name, plan) in [
-        ("healthy: diagnose only", PcPlan::new(Scenario::Healthy)),
-        (
-            "broken: diagnose, two rungs, verify",
-            PcPlan::new(Scenario::PasswordMismatch),
-        ),
+    println!("|---|---|---|---|---|---|---|");
+    for transport in [
+        TransportKind::WinrmHttp,
+        TransportKind::WinrmHttps,
+        TransportKind::Ssh,
     ] {
-        let row = measure(&args, plan).await?;
-        println!("| {name} | {row} |");
+        for (name, scenario) in [
+            ("healthy: diagnose only", Scenario::Healthy),
+            (
+                "broken: diagnose, two rungs, verify",
+                Scenario::PasswordMismatch,
+            ),
+        ] {
+            let row = measure(&args, PcPlan::new(scenario).over(transport)).await?;
+            println!("| {transport} | {name} | {row} |");
+        }
     }
     Ok(())
 }

@@ -329,9 +329,9 @@ async fn a_run_begins_gently() {
         async move { run_world(&world, plan, control.1).await }
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(world.connects.lock().unwrap().len(), 32);
+    assert_eq!(world.connects.lock().unwrap().len(), 128);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(world.connects.lock().unwrap().len(), 64);
+    assert_eq!(world.connects.lock().unwrap().len(), 256);
     assert_eq!(outcomes(&running.await.unwrap())["healthy"], 300);
 }
 

@@ -26,9 +26,9 @@ use crate::{CommandLine, ConnectError, Input, Limits, Reached, Received, Session
 const POLL: Duration = Duration::from_secs(20);
 /// The shortest wait that is asked of a PC.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
-/// A poll that ends with the caller's deadline may answer this much after it: an orderly end
-/// keeps the connection.
-const POLL_GRACE: Duration = Duration::from_secs(2);
+/// We wait at least this much longer for a poll's answer than we asked the PC to: giving up on one
+/// loses the output in it for good, and the connection.
+const POLL_GRACE: Duration = Duration::from_secs(10);
 /// Ending a process, a fresh logon included, takes no longer.
 const TERMINATE_TIME: Duration = Duration::from_secs(12);
 /// Polls that come back empty at once are spaced out from this on.
@@ -169,10 +169,9 @@ impl Wire for WinrmWire {
         let (shell, command, started) = self.running()?;
         still_time(limits, Some(started))?;
         let begun = Instant::now();
-        let left = limits.deadline.saturating_duration_since(begun);
-        let timeout = left.clamp(SHORTEST_POLL, POLL);
+        let (timeout, patience) = poll(limits.deadline.saturating_duration_since(begun));
         let patient = Limits {
-            deadline: limits.deadline + POLL_GRACE,
+            deadline: begun + patience,
             cancel: limits.cancel.clone(),
         };
         let operation = Operation::Receive {
@@ -392,6 +391,15 @@ impl WinrmWire {
     }
 }
 
+/// Returns how long the next poll waits on the PC, and how long we wait for its answer, where
+/// `left` is the time to the caller's deadline.
+///
+/// Only close to the deadline does the second go beyond it, by less than what guards a step.
+fn poll(left: Duration) -> (Duration, Duration) {
+    let timeout = left.saturating_sub(POLL_GRACE).clamp(SHORTEST_POLL, POLL);
+    (timeout, left.max(timeout + POLL_GRACE))
+}
+
 fn not_run(why: impl std::fmt::Display) -> SessionError {
     SessionError::NotRun {
         detail: why.to_string(),
@@ -428,5 +436,24 @@ fn session_error(error: ExchangeError, limits: &Limits, started: Instant) -> Ses
         error => SessionError::Unknown {
             detail: error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_poll_is_waited_for_longer_than_it_was_asked_to_take() {
+        // What the engine and the step channel allow a wire beyond the deadline.
+        let guard = Duration::from_secs(15);
+        for tenths in 0..1000 {
+            let left = Duration::from_millis(tenths * 100);
+            let (timeout, patience) = poll(left);
+            assert!((SHORTEST_POLL..=POLL).contains(&timeout), "{left:?}");
+            assert!(patience >= timeout + Duration::from_secs(10), "{left:?}");
+            assert!(patience < left + guard, "{left:?}");
+        }
+        assert_eq!(poll(Duration::from_secs(180)).0, POLL);
     }
 }
