@@ -21,14 +21,7 @@ pub struct TcpProber;
 #[async_trait]
 impl Prober for TcpProber {
     async fn probe(&self, host: &Host, limits: &Limits) -> Result<(), ConnectError> {
-        match probe(host, limits).await {
-            Ok(_) => Ok(()),
-            Err(why) => Err(ConnectError::Unreachable {
-                address: host.address.clone(),
-                why,
-                source: None,
-            }),
-        }
+        probe(host, limits).await.map(|_| ())
     }
 }
 

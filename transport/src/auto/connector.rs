@@ -91,16 +91,12 @@ impl AutoConnector {
         ports: &[u16],
         limits: &Limits,
     ) -> Result<Race, ConnectError> {
-        let deadline = limits
-            .deadline
-            .min(Instant::now() + self.options.connect_timeout);
-        let failed = |error: dial::DialError| error.at(addresses_of(host, ports));
+        let began = Instant::now();
+        let deadline = limits.deadline.min(began + self.options.connect_timeout);
+        let failed = |error: dial::DialError| error.at(dial::authorities(&host.address, ports));
         let resolved = tokio::time::timeout_at(deadline, dial::resolve(&host.address)).await;
         let addresses = resolved
-            .unwrap_or(Err(dial::DialError {
-                why: UnreachableWhy::TimedOut,
-                source: None,
-            }))
+            .unwrap_or_else(|_| Err(dial::DialError::silent(began)))
             .map_err(failed)?;
         Ok(race(&addresses, ports, self.options.grace, deadline).await)
     }
@@ -222,21 +218,11 @@ async fn speaks_first(tcp: &TcpStream) -> bool {
     matches!(word, Ok(Ok(count)) if b"SSH-".starts_with(first.get(..count).unwrap_or_default()) && count > 0)
 }
 
-fn addresses_of(host: &Host, ports: &[u16]) -> String {
-    match ports {
-        [port] => dial::authority(&host.address, *port),
-        _ => {
-            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
-            format!("{} (ports {})", host.address, ports.join(", "))
-        }
-    }
-}
-
 fn none_open(host: &Host, ports: &[u16], race: Race) -> ConnectError {
     race.error
         .unwrap_or(dial::DialError {
             why: UnreachableWhy::TimedOut,
             source: None,
         })
-        .at(addresses_of(host, ports))
+        .at(dial::authorities(&host.address, ports))
 }

@@ -24,15 +24,36 @@ pub(crate) struct DialError {
 }
 
 impl DialError {
+    /// Says that nothing had come since `began`.
+    pub(crate) fn silent(began: Instant) -> Self {
+        let waited = format!("waited {:.0} s", began.elapsed().as_secs_f64());
+        Self {
+            why: UnreachableWhy::TimedOut,
+            source: Some(io::Error::new(io::ErrorKind::TimedOut, waited)),
+        }
+    }
+
     /// Turns it into the error of a whole connect.
     pub(crate) fn at(self, address: String) -> ConnectError {
+        // What is refused is said already, and the system says it in its own language.
+        let source = self
+            .source
+            .map(|error| match (self.why, error.raw_os_error()) {
+                (UnreachableWhy::Refused, Some(number)) => Box::new(OsNumber(number)) as Box<_>,
+                _ => Box::new(error) as Box<_>,
+            });
         ConnectError::Unreachable {
             address,
             why: self.why,
-            source: self.source.map(|error| Box::new(error) as Box<_>),
+            source,
         }
     }
 }
+
+/// The number of an error of the system: `errno`, or that of Winsock.
+#[derive(Debug, thiserror::Error)]
+#[error("os error {0}")]
+struct OsNumber(i32);
 
 impl From<io::Error> for DialError {
     fn from(error: io::Error) -> Self {
@@ -52,6 +73,7 @@ pub(crate) async fn connect(
     port: u16,
     limits: &Limits,
 ) -> Result<TcpStream, ConnectError> {
+    let began = Instant::now();
     let work = async {
         let addresses = resolve(host).await?;
         connect_any(&addresses, port).await
@@ -62,10 +84,7 @@ pub(crate) async fn connect(
         done = tokio::time::timeout_at(limits.deadline, work) => match done {
             Ok(Ok(tcp)) => Ok(tcp),
             Ok(Err(error)) => Err(error.at(authority(host, port))),
-            Err(_) => {
-                let error = DialError { why: UnreachableWhy::TimedOut, source: None };
-                Err(error.at(authority(host, port)))
-            }
+            Err(_) => Err(DialError::silent(began).at(authority(host, port))),
         },
     }
 }
@@ -136,6 +155,17 @@ pub(crate) fn telling(one: Option<DialError>, other: DialError) -> DialError {
     match one {
         Some(one) if rank(one.why) <= rank(other.why) => one,
         _ => other,
+    }
+}
+
+/// Returns `host:port`, or the host and all of several ports.
+pub(crate) fn authorities(host: &str, ports: &[u16]) -> String {
+    match ports {
+        [port] => authority(host, *port),
+        _ => {
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            format!("{host} (ports {})", ports.join(", "))
+        }
     }
 }
 

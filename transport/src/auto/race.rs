@@ -8,7 +8,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::dial::{self, DialError};
-use crate::UnreachableWhy;
 
 /// What came of each port, in the order of preference.
 pub(crate) struct Race {
@@ -28,6 +27,7 @@ pub(crate) async fn race(
     grace: Duration,
     deadline: Instant,
 ) -> Race {
+    let began = Instant::now();
     let mut race = Race {
         open: ports.iter().map(|_| None).collect(),
         failed: Vec::new(),
@@ -51,8 +51,7 @@ pub(crate) async fn race(
             next = attempts.next() => next,
             () = sleep_until(until) => {
                 if best_open.is_none() {
-                    let silent = DialError { why: UnreachableWhy::TimedOut, source: None };
-                    race.error = Some(dial::telling(race.error.take(), silent));
+                    race.error = Some(dial::telling(race.error.take(), DialError::silent(began)));
                 }
                 return race;
             }
@@ -81,6 +80,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::UnreachableWhy;
 
     const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)];
 
