@@ -104,7 +104,7 @@ async fn host_key_check(
         Some(path) => path.clone(),
         None => own_file().ok_or_else(|| failed("there is no home folder".to_owned()))?,
     };
-    let known = KnownHosts::load(&path)
+    let known = KnownHosts::load_for(&path, &endpoint.host, endpoint.port)
         .await
         .map_err(|error| failed(format!("known-hosts file {}: {error}", path.display())))?;
     Ok(HostKeyCheck {

@@ -10,6 +10,8 @@ use tokio::io::AsyncWriteExt as _;
 
 /// One process learns one key at a time, so that two lines never mix.
 static LEARNING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// A thousand connections that begin at once do not hold the file a thousand times.
+static READING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 
 /// What the file says about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,19 +55,36 @@ impl KnownHosts {
     /// # Errors
     /// When it is there and cannot be read.
     pub async fn load(path: &Path) -> io::Result<Self> {
-        let bytes = match tokio::fs::read(path).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            other => other?,
-        };
+        let bytes = read(path).await?;
         Ok(Self::parse(path, &String::from_utf8_lossy(&bytes)))
+    }
+
+    /// Reads what the file says of one host: the file of a fleet has a line for each of its PCs,
+    /// and each connection needs its own.
+    ///
+    /// # Errors
+    /// As [`KnownHosts::load`].
+    pub async fn load_for(path: &Path, host: &str, port: u16) -> io::Result<Self> {
+        let _turn = READING.acquire().await.map_err(io::Error::other)?;
+        let bytes = read(path).await?;
+        let name = name_of(host, port);
+        Ok(Self::parse_where(
+            path,
+            &String::from_utf8_lossy(&bytes),
+            |hosts| matches(hosts, &name),
+        ))
     }
 
     /// Reads the text of a file; lines that nobody can read are passed over, as OpenSSH does.
     pub fn parse(path: &Path, text: &str) -> Self {
+        Self::parse_where(path, text, |_| true)
+    }
+
+    fn parse_where(path: &Path, text: &str, wanted: impl Fn(&str) -> bool) -> Self {
         let entries = text
             .lines()
             .enumerate()
-            .filter_map(|(index, line)| entry(index + 1, line));
+            .filter_map(|(index, line)| entry(index + 1, line, &wanted));
         Self {
             path: path.to_owned(),
             entries: entries.collect(),
@@ -159,6 +178,13 @@ pub fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match tokio::fs::read(path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
+}
+
 async fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = tokio::fs::DirBuilder::new();
     builder.recursive(true);
@@ -174,7 +200,7 @@ async fn ends_with_line_feed(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn entry(line: usize, text: &str) -> Option<Entry> {
+fn entry(line: usize, text: &str, wanted: impl Fn(&str) -> bool) -> Option<Entry> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
         return None;
@@ -189,6 +215,9 @@ fn entry(line: usize, text: &str) -> Option<Entry> {
         }
         revoked = true;
         first = fields.next()?;
+    }
+    if !wanted(first) {
+        return None;
     }
     let _type = fields.next()?;
     let key = parse_public_key_base64(fields.next()?).ok()?;
@@ -217,9 +246,9 @@ fn matches(hosts: &str, name: &str) -> bool {
     let mut matched = false;
     for pattern in hosts.split(',') {
         match pattern.strip_prefix('!') {
-            Some(not) if wildcard(&not.to_ascii_lowercase(), name) => return false,
+            Some(not) if matches_one(not, name) => return false,
             Some(_) => {}
-            None => matched |= wildcard(&pattern.to_ascii_lowercase(), name),
+            None => matched |= matches_one(pattern, name),
         }
     }
     matched
@@ -233,6 +262,15 @@ fn matches_hashed(hosts: &str, name: &str) -> bool {
     };
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &salt);
     ring::hmac::verify(&key, name.as_bytes(), &hash).is_ok()
+}
+
+/// `name` is in lower case.
+fn matches_one(pattern: &str, name: &str) -> bool {
+    if pattern.contains(['*', '?']) {
+        wildcard(&pattern.to_ascii_lowercase(), name)
+    } else {
+        pattern.eq_ignore_ascii_case(name)
+    }
 }
 
 /// `*` stands for any characters, `?` for one.
@@ -335,6 +373,27 @@ mod tests {
             Verdict::Revoked { line: 2 }
         );
         assert_eq!(known.judge("pc-2", 22, &key(B)), Verdict::Unknown);
+    }
+
+    #[tokio::test]
+    async fn reads_only_what_is_said_of_the_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known_hosts");
+        let text = format!(
+            "pc-9 ssh-ed25519 {A}\n# pc-1\nPC-1,10.0.0.1 ssh-ed25519 {A}\n\
+             @revoked * ssh-ed25519 {B}\n[pc-1]:2222 ssh-ed25519 {B}\n"
+        );
+        std::fs::write(&path, &text).unwrap();
+        let whole = KnownHosts::parse(&path, &text);
+        let known = KnownHosts::load_for(&path, "Pc-1", 22).await.unwrap();
+        let lines: Vec<usize> = known.entries.iter().map(|entry| entry.line).collect();
+        assert_eq!(lines, [3, 4]);
+        for shown in [A, B] {
+            let (key, whole) = (key(shown), whole.judge("pc-1", 22, &key(shown)));
+            assert_eq!(known.judge("pc-1", 22, &key), whole);
+        }
+        let none = KnownHosts::load_for(&folder.path().join("none"), "pc-1", 22).await;
+        assert!(none.unwrap().entries.is_empty());
     }
 
     #[tokio::test]
