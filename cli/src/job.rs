@@ -205,13 +205,13 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
         RunEnd::Complete => {}
         RunEnd::Interrupted => printer.note("interrupted; every PC has its result"),
         RunEnd::CredentialRefused {
-            credential,
+            account,
             host,
             code,
         } => printer.error(
             &CliError::user(format!(
-                "the credential {credential} was refused on {host} (Win32 {code}); \
-                 it was not tried again"
+                "the account {account} was refused on {host}{}; it was not tried again",
+                code.map_or_else(String::new, |code| format!(" (Win32 {code})"))
             ))
             .hint("check account and password before the next run: another failure may lock it"),
         ),

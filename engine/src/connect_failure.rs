@@ -3,6 +3,11 @@
 use fleetmend_model::Outcome;
 use fleetmend_transport::ConnectError;
 
+/// The guard under which PCs end after a domain account was refused elsewhere.
+pub const CREDENTIAL_REFUSED: &str = "credential-refused";
+/// The short code of a refused logon of a domain account.
+pub const DOMAIN_LOGON: &str = "domain-logon";
+
 /// Returns the short code of the failure, as `ConnectFailed` carries it.
 pub fn code(error: &ConnectError) -> &'static str {
     match error {
@@ -32,6 +37,10 @@ pub fn story(error: &ConnectError) -> String {
 pub fn outcome(code: &str) -> Outcome {
     let why = code.to_owned();
     match code {
+        DOMAIN_LOGON => Outcome::AccessDenied {
+            why: "logon".to_owned(),
+        },
+        CREDENTIAL_REFUSED => Outcome::Blocked { guard: why },
         "logon" | "authorization" | "no-common-method" | "identity" => {
             Outcome::AccessDenied { why }
         }
@@ -55,6 +64,14 @@ pub fn advice(code: &str) -> &'static str {
             "check user and password of the local account, and whether it is locked; a good local \
              account other than Administrator is refused too while LocalAccountTokenFilterPolicy \
              is not 1"
+        }
+        DOMAIN_LOGON => {
+            "check user and password of the domain account, and whether it is locked or expired, \
+             before you run again: each further failure counts towards its lockout; a PC without \
+             domain trust takes local accounts only"
+        }
+        CREDENTIAL_REFUSED => {
+            "check the account's password and whether it is locked, before you run again"
         }
         "authorization" => {
             "the account is good but may not use remoting: make it an administrator, or set \

@@ -220,7 +220,7 @@ impl Dispatcher {
             RunEnd::Interrupted
         } else if let Some(refusal) = self.shared.gate.refusal() {
             RunEnd::CredentialRefused {
-                credential: refusal.credential.clone(),
+                account: refusal.account.clone(),
                 host: refusal.host.clone(),
                 code: refusal.code,
             }

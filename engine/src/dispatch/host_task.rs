@@ -1,20 +1,23 @@
 //! One task a PC: drives its state machine and does what it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_model::{Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome};
 use fleetmend_playbooks::{DecisionError, Situation};
-use fleetmend_transport::{ConnectError, Connector, ExecOutput, Limits, Session, UnreachableWhy};
+use fleetmend_transport::{
+    ConnectError, Connector, DeniedWhy, ExecOutput, Limits, Session, UnreachableWhy,
+};
 use futures::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::account::domain_logon;
 use super::clock::PhaseClock;
-use super::gate::{CredentialGate, Pass};
+use super::gate::{Closed, CredentialGate, DOUBTS, Key, Pass, Refusal};
 use super::plan::RunPlan;
 use super::recorder::{Halted, Recorder};
 use crate::connect_failure;
@@ -175,14 +178,13 @@ impl Pc {
     }
 
     fn next(&self) -> Action {
-        let refused: BTreeSet<String> = if self.shared.gate.refusal().is_some() {
+        let refused: BTreeMap<String, String> = if self.shared.gate.refusal().is_some() {
             let names = self.situation.credentials.iter();
             names
-                .filter(|name| self.is_refused(name))
-                .cloned()
+                .filter_map(|name| Some((name.clone(), self.refusal_of(name)?.story())))
                 .collect()
         } else {
-            BTreeSet::new()
+            BTreeMap::new()
         };
         let context = Context {
             mode: self.shared.plan.mode(),
@@ -194,9 +196,9 @@ impl Pc {
         machine::next(&self.shared.plan.job, &context, &self.state)
     }
 
-    fn is_refused(&self, parameter: &str) -> bool {
-        self.credential_name(parameter)
-            .is_some_and(|name| self.shared.gate.is_refused(&name))
+    fn refusal_of(&self, parameter: &str) -> Option<Refusal> {
+        let name = self.credential_name(parameter)?;
+        self.shared.gate.refusal_of(&Key::Credential(name))
     }
 
     fn credential_name(&self, parameter: &str) -> Option<CredentialRef> {
@@ -247,7 +249,7 @@ impl Pc {
                     self.held.clear();
                     return Ok(None);
                 }
-                Err(reason) => return Ok(Some(no_credential(&self.state, parameter, reason))),
+                Err(lack) => return Ok(Some(lack.ending(&self.state, parameter))),
             }
         }
         self.clock = PhaseClock::default();
@@ -258,17 +260,23 @@ impl Pc {
 
     /// Returns the credential with leave to use it; `None` when the gate is closed or the run
     /// is to stop.
-    async fn hold(&mut self, parameter: &str) -> Result<Option<Held>, String> {
+    async fn hold(&mut self, parameter: &str) -> Result<Option<Held>, Lack> {
         let Some(name) = self.credential_name(parameter) else {
-            return Err(format!("the parameter {parameter} names no credential"));
+            return Err(Lack::Missing(format!(
+                "the parameter {parameter} names no credential"
+            )));
         };
+        let key = Key::Credential(name.clone());
         let pass = tokio::select! {
             biased;
             () = self.shared.soft.cancelled() => return Ok(None),
-            pass = self.shared.gate.enter(&name) => match pass {
+            pass = self.shared.gate.enter(&key) => match pass {
                 Ok(pass) => pass,
-                Err(_) if self.shared.gate.is_refused(&name) => return Ok(None),
-                Err(_) => return Err(format!("the credential {name} is not among those of the run")),
+                Err(Closed::Refused) => return Ok(None),
+                Err(Closed::Doubted) => return Err(Lack::Unproven(name)),
+                Err(Closed::Unknown) => return Err(Lack::Missing(format!(
+                    "the credential {name} is not among those of the run"
+                ))),
             },
         };
         let found = tokio::select! {
@@ -286,8 +294,10 @@ impl Pc {
                 credential,
                 pass,
             })),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("the credential {name} did not come in time")),
+            Ok(Err(error)) => Err(Lack::Missing(error.to_string())),
+            Err(_) => Err(Lack::Missing(format!(
+                "the credential {name} did not come in time"
+            ))),
         }
     }
 
@@ -331,18 +341,71 @@ impl Pc {
             self.slot = Slot::Worker(slot.map_err(told)?);
         }
         let credential = self.local_credential().await?;
+        let Some(key) = domain_logon(&credential.user, &self.host) else {
+            return self.log_on(&credential).await.map_err(told);
+        };
+        let pass = tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => return Err(told(ConnectError::Cancelled)),
+            pass = self.shared.gate.enter(&key) => pass.map_err(|_| {
+                let refusal = self.shared.gate.refusal_of(&key);
+                (
+                    connect_failure::CREDENTIAL_REFUSED,
+                    refusal.map_or_else(String::new, |refusal| refusal.story_elsewhere()),
+                )
+            })?,
+        };
+        let logon = self.log_on(&credential).await;
+        self.judge_logon(&key, &credential.user, &pass, &logon);
+        logon.map_err(|error| match told(error) {
+            ("logon", story) => (connect_failure::DOMAIN_LOGON, story),
+            other => other,
+        })
+    }
+
+    /// Tells the gate what a logon says of the domain account.
+    fn judge_logon(
+        &self,
+        key: &Key,
+        user: &str,
+        pass: &Pass,
+        logon: &Result<Box<dyn Session>, ConnectError>,
+    ) {
+        match logon {
+            // Who may not use remoting has logged on all the same.
+            Ok(_)
+            | Err(ConnectError::AccessDenied {
+                why: DeniedWhy::Authorization,
+                ..
+            }) => pass.prove(),
+            Err(ConnectError::AccessDenied {
+                why: DeniedWhy::Logon,
+                ..
+            }) => self.shared.gate.refuse(
+                key,
+                &Refusal {
+                    account: user.to_owned(),
+                    host: self.host.name.clone(),
+                    code: None,
+                },
+            ),
+            Err(_) => pass.used(),
+        }
+    }
+
+    async fn log_on(&mut self, credential: &Credential) -> Result<Box<dyn Session>, ConnectError> {
         if self.shared.soft.is_cancelled() {
-            return Err(told(ConnectError::Cancelled));
+            return Err(ConnectError::Cancelled);
         }
         let time = self.shared.plan.limits.logon;
         let limits = Limits::within(time, &self.shared.soft);
         let connect = self
             .shared
             .connector
-            .connect(&self.host, &credential, &limits);
+            .connect(&self.host, credential, &limits);
         match timeout(time + GRACE, connect).await {
-            Ok(session) => session.map_err(told),
-            Err(_) => Err(told(self.timed_out())),
+            Ok(session) => session,
+            Err(_) => Err(self.timed_out()),
         }
     }
 
@@ -445,14 +508,39 @@ pub(super) fn millis(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn no_credential(state: &PcState, parameter: &str, reason: String) -> Ending {
-    Ending {
-        outcome: Outcome::Blocked {
-            guard: "credential-missing".to_owned(),
-        },
-        cause: state.found.clone(),
-        reason,
-        next: format!("provide the credential of the parameter {parameter}"),
+/// Why a rung does not get its credential.
+enum Lack {
+    Missing(String),
+    Unproven(CredentialRef),
+}
+
+impl Lack {
+    fn ending(self, state: &PcState, parameter: &str) -> Ending {
+        let (guard, reason, next) = match self {
+            Self::Missing(reason) => (
+                "credential-missing",
+                reason,
+                format!("provide the credential of the parameter {parameter}"),
+            ),
+            Self::Unproven(name) => (
+                "credential-unproven",
+                format!(
+                    "the credential {name} was used on {DOUBTS} PCs and none could tell whether \
+                     it works; it was not used here, so that it is not locked"
+                ),
+                "see why the PCs on which it was used could not tell (fleetmend show), then run \
+                 again"
+                    .to_owned(),
+            ),
+        };
+        Ending {
+            outcome: Outcome::Blocked {
+                guard: guard.to_owned(),
+            },
+            cause: state.found.clone(),
+            reason,
+            next,
+        }
     }
 }
 

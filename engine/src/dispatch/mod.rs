@@ -3,6 +3,7 @@
 //! Two kinds of actors: the dispatcher ([`run`]) faces the operator and owns the queue; one task
 //! a PC drives that PC's state machine. They share no lock: permits, tokens and channels only.
 
+mod account;
 mod clock;
 mod dispatcher;
 mod gate;

@@ -1,6 +1,6 @@
 //! What a run gives back.
 
-use fleetmend_model::{CredentialRef, HostName, HostResult, RunId};
+use fleetmend_model::{HostName, HostResult, RunId};
 use fleetmend_transport::ExecOutput;
 
 use crate::exit_code;
@@ -30,14 +30,14 @@ pub enum RunEnd {
     Complete,
     /// The operator interrupted it.
     Interrupted,
-    /// A domain credential was refused, and nothing that needs it was done any more.
+    /// A domain account was refused, and nothing that needs it was done any more.
     CredentialRefused {
-        /// Which.
-        credential: CredentialRef,
+        /// Its name.
+        account: String,
         /// The PC that reported it.
         host: HostName,
-        /// The Win32 code.
-        code: i64,
+        /// The Win32 code; a refused logon has none.
+        code: Option<i64>,
     },
     /// The journal failed, and nothing was done to any PC any more.
     JournalLost(JournalError),

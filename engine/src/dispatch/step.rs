@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::gate::{Key, Refusal};
 use super::host_task::{GRACE, Pc, millis};
 use super::recorder::Halted;
 use super::scrub::scrub;
@@ -189,9 +190,17 @@ impl Pc {
         let given = |parameter: &String| plan.credentials().any(|name| name == parameter);
         for held in self.held.iter().filter(|held| given(&held.parameter)) {
             if let Some(code) = machine::credential_refusal(end) {
-                self.shared.gate.refuse(&held.name, &self.host.name, code);
+                let refusal = Refusal {
+                    account: held.credential.user.clone(),
+                    host: self.host.name.clone(),
+                    code: Some(code),
+                };
+                let key = Key::Credential(held.name.clone());
+                self.shared.gate.refuse(&key, &refusal);
             } else if machine::credential_proven(end) {
                 held.pass.prove();
+            } else if !matches!(end, StepEnd::NotRun { .. }) {
+                held.pass.used();
             }
         }
     }

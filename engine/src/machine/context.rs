@@ -1,6 +1,6 @@
 //! What the machine is told beside the events of its PC.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use fleetmend_model::RunMode;
 use fleetmend_playbooks::Situation;
@@ -26,8 +26,9 @@ pub struct Context<'a> {
     pub stop: Stop,
     /// What the decision knows; the machine adds the rungs that were tried.
     pub situation: &'a Situation,
-    /// Credential parameters whose credential was refused somewhere in this run.
-    pub refused: &'a BTreeSet<String>,
+    /// Credential parameters whose credential was refused somewhere in this run, and the words
+    /// for it: account, PC and number.
+    pub refused: &'a BTreeMap<String, String>,
     /// Whether the time of the present phase is used up: no further step of it is begun.
     pub overdue: bool,
 }

@@ -7,8 +7,7 @@ use super::Ending;
 use super::state::{Link, PcState};
 use crate::connect_failure;
 
-/// The guard under which PCs end after a credential was refused.
-pub(super) const CREDENTIAL_REFUSED: &str = "credential-refused";
+pub(super) use crate::connect_failure::CREDENTIAL_REFUSED;
 
 /// Reason and advice.
 #[derive(Default)]
@@ -277,20 +276,13 @@ pub(super) fn decided(state: &PcState, cause: Cause, outcome: Outcome, mut story
     }
 }
 
-pub(super) fn credential_refused(state: &PcState, code: Option<i64>) -> Ending {
-    let reason = match code {
-        Some(code) => format!("the domain refused the credential here with code {code}"),
-        None => "the domain refused the credential on another PC; it was not used here".to_owned(),
-    };
+pub(super) fn credential_refused(state: &PcState, reason: String) -> Ending {
     end(
         state,
         Outcome::Blocked {
             guard: CREDENTIAL_REFUSED.to_owned(),
         },
-        Story::new(
-            reason,
-            "check the account's password and whether it is locked, before you run again",
-        ),
+        Story::new(reason, connect_failure::advice(CREDENTIAL_REFUSED)),
     )
 }
 

@@ -137,9 +137,12 @@ impl Machine<'_> {
         if let Some((step, end)) = &last.last_end
             && let Some(code) = self.refused_code(step, end)
         {
+            let story = self.refusal(&last.id);
+            let gap = if story.is_empty() { "" } else { ": " };
+            let reason =
+                format!("the domain refused the credential here with code {code}{gap}{story}");
             return Some(Action::Finish(ending::credential_refused(
-                self.state,
-                Some(code),
+                self.state, reason,
             )));
         }
         let evidence = last.evidence.as_ref()?;
@@ -227,16 +230,17 @@ impl Machine<'_> {
         }
         situation
             .credentials
-            .retain(|name| !self.context.refused.contains(name));
+            .retain(|name| !self.context.refused.contains_key(name));
         situation
             .credentials_for_pcs
-            .retain(|name| !self.context.refused.contains(name));
+            .retain(|name| !self.context.refused.contains_key(name));
         let without = self.program.judge.decide(facts, &situation)?;
         let fits = matches!(&without, Decision::Try { rung, .. } if !self.needs_refused(rung));
         if fits {
             return Ok(without);
         }
-        let ending = ending::credential_refused(self.state, None);
+        let reason = format!("{}; it was not used here", self.refusal(rung));
+        let ending = ending::credential_refused(self.state, reason);
         Ok(Decision::Blocked {
             cause: cause_of(&decision),
             guard: ending::CREDENTIAL_REFUSED.to_owned(),
@@ -316,8 +320,17 @@ impl Machine<'_> {
     pub(super) fn needs_refused(self, rung: &str) -> bool {
         self.program.rungs.get(rung).is_some_and(|plan| {
             plan.credentials()
-                .any(|name| self.context.refused.contains(name))
+                .any(|name| self.context.refused.contains_key(name))
         })
+    }
+
+    /// Returns the words for the refusal of a credential that the rung needs.
+    fn refusal(self, rung: &str) -> String {
+        let plan = self.program.rungs.get(rung);
+        let mut names = plan.into_iter().flat_map(RungPlan::credentials);
+        names
+            .find_map(|name| self.context.refused.get(name).cloned())
+            .unwrap_or_default()
     }
 
     /// Returns the code with which a step had the credential refused that it was given.

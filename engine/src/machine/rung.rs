@@ -37,7 +37,7 @@ fn step_next(machine: Machine<'_>, rung: &RungState, plan: &RungPlan, step: &Ste
     }
     if step
         .credentials()
-        .any(|name| machine.context.refused.contains(name))
+        .any(|name| machine.context.refused.contains_key(name))
     {
         return if rung.changed {
             verify_next(machine, rung)

@@ -277,8 +277,10 @@ async fn a_thousand_pcs_of_all_kinds() {
             ("repaired(reset)".into(), 100),
             ("unreachable(timed-out)".into(), 100),
             ("unknown(repair/restart/restart)".into(), 100),
-            // Hung without an effect; the next rungs do not help.
-            ("not-repaired(mismatch)".into(), 100),
+            // Hung without an effect; the next rungs do not help, and the last one never tells
+            // whether its credential works.
+            ("not-repaired(mismatch)".into(), 3),
+            ("blocked(credential-unproven)".into(), 97),
         ]
         .into()
     );

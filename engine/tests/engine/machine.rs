@@ -1,6 +1,6 @@
 //! The pure machine under random PCs, random stops and replays.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::support::program;
@@ -84,7 +84,7 @@ fn drive(job: &Job, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
         credentials_for_pcs: ["domain".to_owned()].into(),
         ..Situation::default()
     };
-    let mut refused = BTreeSet::new();
+    let mut refused = BTreeMap::new();
     let mut stop = Stop::No;
     let mut state = PcState::default();
     let mut events = Vec::new();
@@ -95,7 +95,7 @@ fn drive(job: &Job, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
             _ => Stop::No,
         });
         if dice.refuse {
-            refused.insert("domain".to_owned());
+            refused.insert("domain".to_owned(), "refused on pc-1".to_owned());
         }
         let context = Context {
             mode,
@@ -244,7 +244,7 @@ proptest! {
         let events = drive(&job, RunMode::Repair, &chance);
         let state = replay(&events[..cut.min(events.len())]);
         let situation = Situation::default();
-        let refused = BTreeSet::new();
+        let refused = BTreeMap::new();
         let context = Context {
             mode: RunMode::Repair, stop: Stop::No, situation: &situation, refused: &refused,
             overdue: false,
@@ -271,7 +271,7 @@ proptest! {
             order.into_iter().filter_map(|index| events.get(index).cloned()).collect();
         let state = replay(&mixed);
         let situation = Situation::default();
-        let refused = BTreeSet::new();
+        let refused = BTreeMap::new();
         for stop in [Stop::No, Stop::Soft, Stop::Cut] {
             let context = Context {
                 mode: RunMode::Repair, stop, situation: &situation, refused: &refused,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{Act, MemoryJournal, Pc, World, outcomes, quiet, run_world, wait_until};
-use fleetmend_engine::{RunEnd, control, exit_code};
+use fleetmend_engine::{RunEnd, RunPlan, control, exit_code};
 use fleetmend_model::{Event, HostEvent, Outcome, OutcomeClass, Phase, StepEnd};
 use serde_json::json;
 
@@ -228,10 +228,21 @@ async fn a_refused_credential_is_used_exactly_once() {
     );
     assert_eq!(report.exit_code, exit_code::SAFETY);
     assert!(
-        matches!(&report.end, RunEnd::CredentialRefused { code: 1909, credential, .. }
-        if credential.0 == "join-account")
+        matches!(&report.end, RunEnd::CredentialRefused { code: Some(1909), account, .. }
+        if account == "join-account")
     );
-    assert!(report.results.iter().all(|result| !result.next.is_empty()));
+    let RunEnd::CredentialRefused { host, .. } = &report.end else {
+        unreachable!()
+    };
+    let story = format!("the account join-account was refused on {host} (Win32 1909)");
+    for result in &report.results {
+        assert!(result.reason.contains(&story), "{result:?}");
+        assert_eq!(
+            result.reason.contains("it was not used here"),
+            result.host != *host
+        );
+        assert!(!result.next.is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,15 +283,107 @@ async fn one_canary_proves_the_credential_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn a_canary_that_proves_nothing_lets_no_crowd_in() {
-    // The domain never says yes or no: one at a time, to the end.
+    // The domain never says yes or no: one at a time, and not for ever.
     let mute = || Pc::broken("").on("join", &[Act::Fail(Some(1355))]);
     let world = World::new((0..20).map(|_| mute()), MemoryJournal::new(None));
     let report = run_world(&world, world.plan(), quiet()).await;
     assert_eq!(world.most_credential_users.load(Ordering::SeqCst), 1);
     assert_eq!(
         outcomes(&report),
-        [("not-repaired(mismatch)".into(), 20)].into()
+        [
+            ("not-repaired(mismatch)".into(), 3),
+            ("blocked(credential-unproven)".into(), 17)
+        ]
+        .into()
     );
+    assert_eq!(report.exit_code, exit_code::NOT_ALL_WELL);
+}
+
+fn logons(users: &[&str], refuse: bool) -> (Arc<World>, RunPlan) {
+    let pcs = users.iter().map(|_| Pc {
+        refuses_logon: refuse,
+        ..Pc::default()
+    });
+    let world = World::new(pcs, MemoryJournal::new(None));
+    let mut plan = world.plan();
+    for (host, user) in plan.hosts.iter_mut().zip(users) {
+        Arc::make_mut(host).user = Some((*user).to_owned());
+    }
+    (world, plan)
+}
+
+fn connects(world: &World) -> usize {
+    world.connects.lock().unwrap().values().sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_domain_logon_is_tried_on_one_pc() {
+    for user in ["CORP\\bob", "bob@corp.example.jp"] {
+        let (world, plan) = logons(&[user; 300], true);
+        let report = run_world(&world, plan, quiet()).await;
+        assert_eq!(connects(&world), 1);
+        assert_eq!(
+            outcomes(&report),
+            [
+                ("access-denied(logon)".into(), 1),
+                ("blocked(credential-refused)".into(), 299)
+            ]
+            .into()
+        );
+        assert_eq!(report.exit_code, exit_code::SAFETY);
+        for result in &report.results {
+            assert!(!result.next.contains("LocalAccountTokenFilterPolicy"));
+            assert!(result.next.contains("locked"), "{result:?}");
+        }
+        let blocked = &report.results[if report.results[0].reason.contains("not used") {
+            0
+        } else {
+            1
+        }];
+        assert!(blocked.reason.contains(user), "{blocked:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_domain_logon_opens_the_way_by_and_by() {
+    let (world, plan) = logons(&["CORP\\bob"; 300], false);
+    let running = tokio::spawn({
+        let world = world.clone();
+        async move { run_world(&world, plan, quiet()).await }
+    });
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        // Half a logon's time past each logon's begin.
+        tokio::time::sleep(Duration::from_millis(if seen.is_empty() {
+            120
+        } else {
+            200
+        }))
+        .await;
+        seen.push(connects(&world));
+    }
+    assert_eq!(seen[..2], [1, 6]);
+    assert!(seen[2] > 100, "{seen:?}");
+    let report = running.await.unwrap();
+    assert_eq!(outcomes(&report), [("healthy".into(), 300)].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_accounts_pass_no_gate() {
+    for user in ["admin", ".\\admin", "管理者"] {
+        let (world, plan) = logons(&[user; 50], true);
+        let report = run_world(&world, plan, quiet()).await;
+        assert_eq!(connects(&world), 50);
+        assert_eq!(
+            outcomes(&report),
+            [("access-denied(logon)".into(), 50)].into()
+        );
+        assert_eq!(report.exit_code, exit_code::NOT_ALL_WELL);
+    }
+    let (world, plan) = logons(&["pc-0000\\admin", "PC-0001\\admin"], true);
+    let report = run_world(&world, plan, quiet()).await;
+    assert_eq!(connects(&world), 2);
+    assert_eq!(report.exit_code, exit_code::NOT_ALL_WELL);
 }
 
 #[tokio::test(start_paused = true)]
