@@ -74,6 +74,7 @@ pub(crate) async fn execute(
         engine.abort();
         printer
             .warning("left at once; what was running on PCs is unknown, the journal has the rest");
+        report.settle();
         notify(show, &report, printer).await;
         return Ok(Ended {
             report,

@@ -11,6 +11,7 @@ mod run;
 mod summary;
 #[cfg(test)]
 mod testing;
+mod unfinished;
 
 pub use exec::{ExecResult, Stream};
 pub use fold::fold_names;

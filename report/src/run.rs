@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use fleetmend_model::{
-    Event, HostEvent, HostName, HostResult, Outcome, Phase, Record, RunId, RunMode, StepEnd,
-    TransportKind,
+    Event, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase, Record, RunId, RunMode,
+    StepEnd, TransportKind,
 };
 use jiff::Timestamp;
 
 use crate::ExecResult;
+use crate::unfinished::Progress;
 
 /// A run as its records so far tell it.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,9 @@ pub struct HostReport {
     pub exec: Option<ExecResult>,
     /// Its one result, once it has it.
     pub result: Option<HostResult>,
+    /// Whether the result was concluded by [`RunReport::settle`] instead of told by an event.
+    pub concluded: bool,
+    progress: Progress,
 }
 
 impl RunReport {
@@ -89,7 +93,7 @@ impl RunReport {
             Event::Host { host, what } => {
                 let host = self.host_mut(host);
                 if let Some(host) = host {
-                    host.apply(what);
+                    host.apply(what, record.at);
                 }
             }
             Event::Interrupted { .. } => self.interrupted = true,
@@ -109,6 +113,18 @@ impl RunReport {
         }
     }
 
+    /// Concludes a result for every PC that has none, in a run without an end: `unknown` where
+    /// something was under way or had run, else `skipped(not-reached)`.
+    pub fn settle(&mut self) {
+        let mode = self.mode;
+        for host in &mut self.hosts {
+            if host.result.is_none() {
+                host.result = Some(host.progress.result(&host.host, mode));
+                host.concluded = true;
+            }
+        }
+    }
+
     /// Puts what a command printed in place of what the events kept of it.
     pub fn set_exec(&mut self, host: &HostName, result: ExecResult) {
         if let Some(host) = self.host_mut(host) {
@@ -121,15 +137,27 @@ impl RunReport {
         self.hosts.iter().filter_map(|host| host.result.as_ref())
     }
 
-    /// Returns the results of the PCs that are not well, by class and then in the order of the
-    /// run.
+    /// Returns the results of the PCs that are not well: first those that were under way when
+    /// the records end, then those not reached, then the others by class; each in the order of
+    /// the run.
     pub fn not_well(&self) -> Vec<&HostResult> {
-        let mut results: Vec<&HostResult> = self
-            .results()
-            .filter(|result| !result.outcome.class().is_well())
+        let mut results: Vec<(u8, OutcomeClass, &HostResult)> = self
+            .hosts
+            .iter()
+            .filter_map(|host| Some((host, host.result.as_ref()?)))
+            .map(|(host, result)| (host.concluded, result.outcome.class(), result))
+            .filter(|(_, class, _)| !class.is_well())
+            .map(|(concluded, class, result)| {
+                let place = match (concluded, class) {
+                    (true, OutcomeClass::Unknown) => 0,
+                    (true, _) => 1,
+                    (false, _) => 2,
+                };
+                (place, class, result)
+            })
             .collect();
-        results.sort_by_key(|result| result.outcome.class());
-        results
+        results.sort_by_key(|(place, class, _)| (*place, *class));
+        results.into_iter().map(|(_, _, result)| result).collect()
     }
 
     fn host_mut(&mut self, name: &HostName) -> Option<&mut HostReport> {
@@ -150,10 +178,13 @@ impl HostReport {
             rungs: Vec::new(),
             exec: None,
             result: None,
+            concluded: false,
+            progress: Progress::default(),
         }
     }
 
-    fn apply(&mut self, what: &HostEvent) {
+    fn apply(&mut self, what: &HostEvent, at: Timestamp) {
+        self.progress.apply(what, at);
         match what {
             HostEvent::Connected { transport, address } => {
                 self.transport = Some(*transport);
@@ -172,7 +203,10 @@ impl HostReport {
                     last.1 = Some(*verified);
                 }
             }
-            HostEvent::Finished { result } => self.result = Some(result.clone()),
+            HostEvent::Finished { result } => {
+                self.result = Some(result.clone());
+                self.concluded = false;
+            }
             HostEvent::Connecting
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepStarted { .. }
@@ -239,5 +273,32 @@ mod tests {
         assert!(!report.ended);
         assert_eq!(report.hosts.len(), 6);
         assert_eq!(report.results().count(), 0);
+    }
+
+    #[test]
+    fn a_cut_run_concludes_those_under_way_first() {
+        // pc-002 is on its rung, pc-001 and pc-003 have ended, the other three wait.
+        let mut records = testing::repair_run();
+        let mut cut = records.split_off(4);
+        records.push(cut.remove(1));
+        records.push(cut.remove(2));
+        let mut report = RunReport::from_records(&records);
+        report.settle();
+        let shown: Vec<String> = report
+            .not_well()
+            .iter()
+            .map(|result| format!("{} {}", result.host, result.outcome))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "pc-002 unknown(repair/restart-netlogon)",
+                "経理-04 skipped(not-reached)",
+                "pc-005 skipped(not-reached)",
+                "pc-006 skipped(not-reached)",
+                "pc-003.corp.example.jp not-repaired(no-account(1787))",
+            ]
+        );
+        assert_eq!(report.results().count(), report.hosts.len());
     }
 }

@@ -18,6 +18,9 @@ pub struct Summary {
     pub started: Option<jiff::Timestamp>,
     /// Milliseconds from its first record to its latest.
     pub elapsed_ms: u64,
+    /// When the latest record was stored; absent once the run has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest: Option<jiff::Timestamp>,
     /// Whether it has ended; false for a run that was cut or still goes on.
     pub ended: bool,
     /// Whether the operator interrupted it.
@@ -28,7 +31,7 @@ pub struct Summary {
     pub pcs: usize,
     /// PCs that ended healthy or repaired.
     pub well: usize,
-    /// PCs that have no result yet.
+    /// PCs of which the records tell no result; those whose result was concluded count too.
     pub unfinished: usize,
     /// Every class that occurs, in the order of the classes.
     pub outcomes: Vec<ClassCount>,
@@ -58,7 +61,8 @@ pub struct DetailCount {
 impl Summary {
     /// Counts a run.
     pub fn of(report: &RunReport) -> Self {
-        let finished = report.results().count();
+        let told = |host: &&crate::HostReport| host.result.is_some() && !host.concluded;
+        let finished = report.hosts.iter().filter(told).count();
         let elapsed = match (report.started, report.latest) {
             (Some(started), Some(latest)) => latest.duration_since(started).as_millis(),
             _ => 0,
@@ -69,6 +73,7 @@ impl Summary {
             subject: report.subject.clone(),
             started: report.started,
             elapsed_ms: u64::try_from(elapsed).unwrap_or(0),
+            latest: report.latest.filter(|_| !report.ended),
             ended: report.ended,
             interrupted: report.interrupted,
             exit_code: report.exit_code,

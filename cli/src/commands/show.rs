@@ -32,7 +32,8 @@ Examples:
   fleetmend show
   fleetmend show 019b2f --output json
 
-A run that goes on, or that was killed, is shown as far as it came.";
+A run that goes on, or that was killed, is shown as far as it came: PCs that were being worked on
+are unknown, PCs that were waiting are skipped(not-reached).";
 
 /// Shows a run.
 ///
@@ -53,6 +54,7 @@ pub(crate) fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliErro
         })
         .map_err(|error| unreadable(&path, error))?;
     lines?;
+    report.settle();
     job::result(
         &report,
         report.mode.unwrap_or(RunMode::Repair),

@@ -49,6 +49,9 @@ struct Host<'a> {
 struct Ended<'a> {
     outcome: &'a Outcome,
     well: bool,
+    /// Concluded from a journal without an end; absent where an event told it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    concluded: bool,
     cause: Option<&'a Cause>,
     reason: &'a str,
     next: &'a str,
@@ -80,6 +83,7 @@ impl<'a> Host<'a> {
             ended: host.result.as_ref().map(|result| Ended {
                 outcome: &result.outcome,
                 well: result.outcome.class().is_well(),
+                concluded: host.concluded,
                 cause: result.cause.as_ref(),
                 reason: &result.reason,
                 next: &result.next,
@@ -103,6 +107,23 @@ impl<'a> Host<'a> {
 #[cfg(test)]
 mod tests {
     use crate::{RunReport, testing};
+
+    #[test]
+    fn a_cut_run_has_an_outcome_for_every_pc() {
+        let mut report = RunReport::from_records(&testing::repair_run()[..4]);
+        report.settle();
+        let value = super::json_value(&report).unwrap();
+        assert_eq!(value["summary"]["unfinished"], 6);
+        for host in value["hosts"].as_array().unwrap() {
+            assert_eq!(host["concluded"], true, "{host}");
+            let class = if host["host"] == "pc-002" {
+                "unknown"
+            } else {
+                "skipped"
+            };
+            assert_eq!(host["outcome"]["class"], class, "{host}");
+        }
+    }
 
     #[test]
     fn shows_the_whole_run() {

@@ -28,7 +28,7 @@ const RULED_ROWS: TableStyle = RULED.row_separator(LineStyle::none().fill('┈')
 pub fn text(report: &RunReport, options: TextOptions) -> String {
     let summary = Summary::of(report);
     let mut text = headline(&summary);
-    text.push_str(&show(&outcomes(&summary, options)));
+    text.push_str(&show(&outcomes(report, &summary, options)));
     let not_well = report.not_well();
     if !not_well.is_empty() {
         text.push_str("\n\nNot well yet, and what to do next:\n");
@@ -50,10 +50,21 @@ pub fn elapsed(duration: Duration) -> String {
 }
 
 fn headline(summary: &Summary) -> String {
+    let after = elapsed(Duration::from_millis(summary.elapsed_ms));
+    // Whether a process still writes cannot be told from what it has written.
     let state = match (summary.ended, summary.interrupted) {
-        (_, true) => "interrupted after",
-        (true, false) => "finished in",
-        (false, false) => "cut off after",
+        (true, true) => format!("interrupted after {after}"),
+        (true, false) => format!("finished in {after}"),
+        (false, interrupted) => {
+            let interrupted = if interrupted { "interrupted; " } else { "" };
+            let latest = summary.latest.map_or_else(String::new, |latest| {
+                latest.strftime(" at %Y-%m-%d %H:%M:%SZ").to_string()
+            });
+            format!(
+                "{interrupted}no end in the journal: cut off or still running; last event after \
+                 {after}{latest}"
+            )
+        }
     };
     let mode = match summary.mode {
         Some(RunMode::Check) => "check of ",
@@ -61,15 +72,14 @@ fn headline(summary: &Summary) -> String {
         Some(RunMode::Repair) | None => "",
     };
     format!(
-        "{mode}{}: {state} {}, {} of {} PCs well\n",
+        "{mode}{}: {state}, {} of {} PCs well\n",
         clean(&summary.subject, false),
-        elapsed(Duration::from_millis(summary.elapsed_ms)),
         summary.well,
         summary.pcs,
     )
 }
 
-fn outcomes(summary: &Summary, options: TextOptions) -> Table {
+fn outcomes(report: &RunReport, summary: &Summary, options: TextOptions) -> Table {
     let mut table = empty(options);
     table.set_header(header(["OUTCOME", "PCS", "OF THEM"], options));
     for count in &summary.outcomes {
@@ -91,12 +101,13 @@ fn outcomes(summary: &Summary, options: TextOptions) -> Table {
             Cell::new(details.join(", ")),
         ]);
     }
-    if summary.unfinished > 0 {
-        table.add_row([
-            "(no result)".to_owned(),
-            summary.unfinished.to_string(),
-            String::new(),
-        ]);
+    let without = report
+        .hosts
+        .iter()
+        .filter(|host| host.result.is_none())
+        .count();
+    if without > 0 {
+        table.add_row(["(no result)".to_owned(), without.to_string(), String::new()]);
     }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -347,6 +358,27 @@ mod tests {
          pc-006                  unreachable(timed-out)          nothing answered on 5986, 5985 and 22 within 5 s → switch the PC on or check its network, then run again
          pc-005                  access-denied(logon)            the PC refused .\fleetadmin: 401 after NTLM\u{1b}[2J; a local account may be held back by LocalAccountTokenFilterPolicy → check the password of the local account, then run again with --limit pc-005
          経理-04                 needs-hands(bitlocker)          BitLocker は再起動で回復キーを求める状態です (0x80310000) → 回復キーを用意してから、この PC で手動で再起動してください
+        ");
+    }
+
+    #[test]
+    fn a_cut_run_names_first_what_nobody_knows() {
+        let mut report = RunReport::from_records(&testing::repair_run()[..4]);
+        report.settle();
+        insta::assert_snapshot!(text(&report, TextOptions::default()), @"
+        trust-repair: no end in the journal: cut off or still running; last event after 3.0 s at 2026-07-24 08:00:04Z, 0 of 6 PCs well
+         OUTCOME  PCS  OF THEM
+         skipped    5  not-reached
+         unknown    1  repair/restart-netlogon
+
+        Not well yet, and what to do next:
+         PC                      ENDED AS                          WHY → NEXT
+         pc-002                  unknown(repair/restart-netlogon)  the journal has no result after repair/restart-netlogon: what it left behind is not known → if the run is over, run check on it to see how it is
+         pc-001                  skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
+         pc-003.corp.example.jp  skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
+         経理-04                 skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
+         pc-005                  skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
+         pc-006                  skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
         ");
     }
 

@@ -1,0 +1,180 @@
+//! How PCs ended whose run has no end: it was killed, or it still goes on.
+//!
+//! The journal holds every intent before its act. So it tells the PCs on which something was
+//! under way, whose state nobody knows, from those that were left as they were.
+
+use fleetmend_model::{HostEvent, HostName, HostResult, Outcome, RunMode, StepRef};
+use jiff::Timestamp;
+
+/// What is known of a PC before it has its result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Progress {
+    /// The step that was sent and has no end.
+    open: Option<String>,
+    /// What last ran of a repair or a command: once there is any, the PC may be changed.
+    touched: Option<String>,
+    /// Whether work on it began.
+    begun: bool,
+    first: Option<Timestamp>,
+    latest: Option<Timestamp>,
+}
+
+impl Progress {
+    /// Takes one more event in.
+    pub(crate) fn apply(&mut self, what: &HostEvent, at: Timestamp) {
+        self.begun = true;
+        self.first.get_or_insert(at);
+        self.latest = Some(at);
+        match what {
+            HostEvent::StepStarted { step, changes } => {
+                self.open = Some(step.to_string());
+                if *changes {
+                    self.touched = Some(step.to_string());
+                }
+            }
+            HostEvent::StepEnded { step, .. } => self.close(step),
+            HostEvent::RungStarted { rung } => self.touched = Some(format!("repair/{rung}")),
+            HostEvent::Connecting
+            | HostEvent::Connected { .. }
+            | HostEvent::ConnectFailed { .. }
+            | HostEvent::Diagnosed { .. }
+            | HostEvent::RungEnded { .. }
+            | HostEvent::Finished { .. } => {}
+        }
+    }
+
+    /// Returns the result that follows for a PC without one.
+    pub(crate) fn result(&self, host: &HostName, mode: Option<RunMode>) -> HostResult {
+        let (outcome, reason, next) = match (&self.open, &self.touched) {
+            (Some(step), _) => (
+                unknown(step),
+                format!(
+                    "the journal has no end of {step}: the run was cut there or is still at it"
+                ),
+                advice(mode),
+            ),
+            (None, Some(step)) => (
+                unknown(step),
+                format!("the journal has no result after {step}: what it left behind is not known"),
+                advice(mode),
+            ),
+            (None, None) => (
+                Outcome::Skipped {
+                    why: "not-reached".to_owned(),
+                },
+                if self.begun {
+                    "the run has not come further than to connect and diagnose; nothing was changed"
+                } else {
+                    "the run has not come to this PC; nothing was changed"
+                }
+                .to_owned(),
+                "if the run is over, run again on it".to_owned(),
+            ),
+        };
+        let elapsed = match (self.first, self.latest) {
+            (Some(first), Some(latest)) => latest.duration_since(first).as_millis(),
+            _ => 0,
+        };
+        HostResult {
+            host: host.clone(),
+            outcome,
+            cause: None,
+            reason,
+            next,
+            elapsed_ms: u64::try_from(elapsed).unwrap_or(0),
+        }
+    }
+
+    fn close(&mut self, step: &StepRef) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| *open == step.to_string())
+        {
+            self.open = None;
+        }
+    }
+}
+
+fn unknown(step: &str) -> Outcome {
+    Outcome::Unknown {
+        step: step.to_owned(),
+    }
+}
+
+fn advice(mode: Option<RunMode>) -> String {
+    match mode {
+        Some(RunMode::Exec) => "if the run is over, look at the PC before you run it again",
+        _ => "if the run is over, run check on it to see how it is",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_model::{Phase, StepEnd};
+
+    use super::*;
+
+    fn step(phase: Phase, rung: Option<&str>) -> StepRef {
+        StepRef {
+            phase,
+            rung: rung.map(str::to_owned),
+            step: "s".into(),
+        }
+    }
+
+    fn started(step: &StepRef, changes: bool) -> HostEvent {
+        let step = step.clone();
+        HostEvent::StepStarted { step, changes }
+    }
+
+    fn ended(step: &StepRef) -> HostEvent {
+        HostEvent::StepEnded {
+            step: step.clone(),
+            end: StepEnd::NotRun { reason: "".into() },
+            elapsed_ms: 1,
+        }
+    }
+
+    /// Cuts the whole way of a PC after each event: from the first change on nobody knows.
+    #[test]
+    fn wherever_it_is_cut_a_touched_pc_is_unknown() {
+        let diagnose = step(Phase::Diagnose, None);
+        let repair = step(Phase::Repair, Some("sc-reset"));
+        let verify = step(Phase::Verify, Some("sc-reset"));
+        let rung = "sc-reset".to_owned();
+        let way = [
+            (HostEvent::Connecting, "skipped(not-reached)"),
+            (started(&diagnose, false), "unknown(diagnose/s)"),
+            (ended(&diagnose), "skipped(not-reached)"),
+            (
+                HostEvent::RungStarted { rung: rung.clone() },
+                "unknown(repair/sc-reset)",
+            ),
+            (started(&repair, true), "unknown(repair/sc-reset/s)"),
+            (ended(&repair), "unknown(repair/sc-reset/s)"),
+            (started(&verify, false), "unknown(verify/sc-reset/s)"),
+            (ended(&verify), "unknown(repair/sc-reset/s)"),
+            (
+                HostEvent::RungEnded {
+                    rung,
+                    verified: false,
+                },
+                "unknown(repair/sc-reset/s)",
+            ),
+        ];
+        let host = HostName("pc-001".into());
+        let mut progress = Progress::default();
+        let result = progress.result(&host, None);
+        assert_eq!(result.outcome.to_string(), "skipped(not-reached)");
+        for (at, (event, expected)) in way.into_iter().enumerate() {
+            let second = i64::try_from(at).unwrap();
+            progress.apply(&event, Timestamp::from_second(second).unwrap());
+            let result = progress.result(&host, Some(RunMode::Repair));
+            assert_eq!(result.outcome.to_string(), expected, "after {event:?}");
+            assert!(!result.reason.is_empty() && !result.next.is_empty());
+        }
+        assert_eq!(progress.result(&host, None).elapsed_ms, 8_000);
+    }
+}
