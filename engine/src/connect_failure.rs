@@ -79,7 +79,9 @@ pub fn advice(code: &str) -> &'static str {
         }
         "no-common-method" => "allow NTLM (Negotiate) on the PC, or use HTTPS",
         "identity" => {
-            "make sure that it is the right PC, then renew its known_hosts line or fingerprint"
+            "make sure that it is the right PC; then, over HTTPS, name its certificate in the \
+             inventory (tls: {fingerprint: SHA256}) or the authority that issued it (tls: \
+             {ca_file: FILE}); over SSH, renew its known_hosts line or fingerprint"
         }
         "busy" => "wait until other remote shells on the PC end, or restart its WinRM service",
         "settings" => "correct the PC's settings in the inventory",
@@ -144,6 +146,14 @@ mod tests {
             let code = code(&error);
             assert_eq!(outcome(code).class(), class, "{code}");
             assert!(!advice(code).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_identity_that_is_not_trusted_can_be_pinned_either_way() {
+        let advice = advice("identity");
+        for way in ["tls: {fingerprint:", "tls: {ca_file:", "known_hosts"] {
+            assert!(advice.contains(way), "{advice}");
         }
     }
 
