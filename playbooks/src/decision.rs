@@ -45,6 +45,8 @@ pub enum Decision {
         cause: Cause,
         /// The rung's id.
         rung: String,
+        /// What is wrong, in words.
+        reason: String,
     },
     /// A rung fits and would be next, but something forbids it and no other rung fits.
     Blocked {
@@ -145,7 +147,14 @@ impl Playbook {
         };
         if rule.kind == CauseKind::Fault {
             match self.climb(&rule.id, &scope, situation)? {
-                Climb::Free(rung) => return Ok(Decision::Try { cause, rung }),
+                Climb::Free(rung) => {
+                    let reason = explain(&rule.reason, "reason")?;
+                    return Ok(Decision::Try {
+                        cause,
+                        rung,
+                        reason,
+                    });
+                }
                 Climb::Hindered(Hindrance {
                     guard,
                     reason,

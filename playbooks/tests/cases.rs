@@ -152,7 +152,7 @@ fn told(decision: &Decision) -> Value {
     };
     match decision {
         Decision::Healthy => json!("healthy"),
-        Decision::Try { cause, rung } => with(json!({"try": rung}), cause),
+        Decision::Try { cause, rung, .. } => with(json!({"try": rung}), cause),
         Decision::Blocked {
             cause,
             guard,
@@ -433,7 +433,7 @@ fn every_number_has_a_decision() {
             let facts = with_status(&base, &json!(connection), &json!(trust));
             match playbook.decide(&facts, &situation).unwrap() {
                 Decision::Healthy => panic!("{connection} and {trust} are no health"),
-                Decision::Try { cause, rung } => {
+                Decision::Try { cause, rung, .. } => {
                     assert_eq!(rung, "secure-channel-repair");
                     assert_eq!(cause.code, Some(code));
                     mended.insert(code);

@@ -136,6 +136,9 @@ pub(super) fn not_connected(state: &PcState, why: &str, reason: &str) -> Ending 
             ),
         );
     }
+    if why == "interrupted" {
+        return halted(state, why);
+    }
     let outcome = connect_failure::outcome(why);
     let next = connect_failure::advice(why);
     end(state, outcome, Story::new(reason, next))
@@ -232,9 +235,16 @@ pub(super) fn repaired(state: &PcState, rung: &str) -> Ending {
     )
 }
 
-pub(super) fn would_repair(state: &PcState, rung: String) -> Ending {
+pub(super) fn would_repair(state: &PcState, rung: String, reason: &str) -> Ending {
+    let code = state.found.as_ref().and_then(|cause| cause.code);
+    // Most reasons name their number themselves.
+    let code = code
+        .map(|code| code.to_string())
+        .filter(|code| !reason.contains(code.as_str()))
+        .map_or_else(String::new, |code| format!(" ({code})"));
+    let gap = if reason.is_empty() { "" } else { "; " };
     let story = Story::new(
-        format!("the rung {rung} fits"),
+        format!("{reason}{code}{gap}{rung} would be tried first"),
         "run the playbook without --check to repair it",
     );
     end(state, Outcome::WouldRepair { rung }, story)
@@ -261,13 +271,7 @@ pub(super) fn unproven(state: &PcState) -> Ending {
     )
 }
 
-pub(super) fn decided(state: &PcState, cause: Cause, outcome: Outcome, mut story: Story) -> Ending {
-    if !state.tried.is_empty() {
-        let tried: Vec<&str> = state.tried.iter().map(String::as_str).collect();
-        let tried = tried.join(", ");
-        let gap = if story.reason.is_empty() { "" } else { "; " };
-        story.reason = format!("{}{gap}tried: {tried}", story.reason);
-    }
+pub(super) fn decided(cause: Cause, outcome: Outcome, story: Story) -> Ending {
     Ending {
         outcome,
         cause: Some(cause),

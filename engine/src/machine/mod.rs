@@ -16,5 +16,6 @@ pub use action::{Action, Call, Ending};
 pub use context::{Context, Stop};
 pub use ending::{cut_off, halted, playbook_error};
 pub use next::{MAX_CONNECTS, next};
+use refusal::credential_not_asked;
 pub use refusal::{credential_proven, credential_refusal};
 pub use state::{Diagnosis, Link, PcState, RungState};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::ending::{self, Story};
 use super::rung::rung_next;
-use super::state::{Diagnosis, Link, PcState};
+use super::state::{Diagnosis, Link, PcState, RungState};
 use super::{Action, Call, Context, Stop};
 use crate::program::{ExecJob, Job, Program, RungPlan, StepPlan};
 
@@ -188,17 +188,16 @@ impl Machine<'_> {
         }
         match decision {
             Decision::Healthy => self.healthy(),
-            Decision::Try { rung, .. } => self.try_rung(rung),
+            Decision::Try { rung, reason, .. } => self.try_rung(rung, &reason),
             Decision::Blocked {
                 cause,
                 guard,
                 reason,
                 next,
             } => Action::Finish(ending::decided(
-                self.state,
                 cause,
                 Outcome::Blocked { guard },
-                Story { reason, next },
+                self.with_shortfall(Story { reason, next }),
             )),
             Decision::Stop {
                 cause,
@@ -208,10 +207,9 @@ impl Machine<'_> {
             } => {
                 let outcome = stop_outcome(&cause, end);
                 Action::Finish(ending::decided(
-                    self.state,
                     cause,
                     outcome,
-                    Story { reason, next },
+                    self.with_shortfall(Story { reason, next }),
                 ))
             }
         }
@@ -249,6 +247,32 @@ impl Machine<'_> {
         })
     }
 
+    /// Adds which rungs were tried, and why the last one is not proven.
+    fn with_shortfall(self, mut story: Story) -> Story {
+        let tried: Vec<&str> = self.state.tried.iter().map(String::as_str).collect();
+        if tried.is_empty() {
+            return story;
+        }
+        let gap = if story.reason.is_empty() { "" } else { "; " };
+        story.reason = format!("{}{gap}tried: {}", story.reason, tried.join(", "));
+        if let Some(last) = &self.state.last
+            && let Some(why) = self.shortfall(last)
+        {
+            story.reason = format!("{}; {} is not proven: {why}", story.reason, last.id);
+        }
+        story
+    }
+
+    fn shortfall(self, last: &RungState) -> Option<String> {
+        if let Some(why) = last.answers.values().find_map(super::credential_not_asked) {
+            return Some(why);
+        }
+        match self.verdict(last.evidence.as_ref()?) {
+            Ok(VerifyVerdict::NotProven { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
     fn healthy(self) -> Action {
         let Some(last) = self.state.last.as_ref().filter(|_| self.state.changed) else {
             return Action::Finish(ending::healthy());
@@ -260,9 +284,9 @@ impl Machine<'_> {
         self.run(step, Duration::ZERO, true)
     }
 
-    fn try_rung(self, rung: String) -> Action {
+    fn try_rung(self, rung: String, reason: &str) -> Action {
         if self.context.mode != RunMode::Repair {
-            return Action::Finish(ending::would_repair(self.state, rung));
+            return Action::Finish(ending::would_repair(self.state, rung, reason));
         }
         if self.context.stop == Stop::Soft {
             return Action::Finish(ending::halted(self.state, "interrupted"));

@@ -47,6 +47,34 @@ pub fn credential_proven(end: &StepEnd) -> bool {
     told(answer) == Some(0)
 }
 
+/// Returns why a step did not use its credential, if the controller could not be asked: its
+/// `credential_error` is null, and `probe_errors` may have the number.
+pub(super) fn credential_not_asked(answer: &Value) -> Option<String> {
+    if !answer.get("credential_error")?.is_null() {
+        return None;
+    }
+    let errors = answer.get("probe_errors").and_then(Value::as_array);
+    let numbers: Vec<String> = errors
+        .into_iter()
+        .flatten()
+        .filter_map(|error| {
+            let probe = error.get("probe")?.as_str()?;
+            let code = error.get("code").and_then(Value::as_i64);
+            let id = error.get("error_id").and_then(Value::as_str);
+            let number = code.map(|code| code.to_string());
+            Some(format!("{probe}: {}", number.as_deref().or(id)?))
+        })
+        .collect();
+    let numbers = if numbers.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", numbers.join(", "))
+    };
+    Some(format!(
+        "the controller could not be asked whether it takes the credential{numbers}"
+    ))
+}
+
 fn told(answer: &Value) -> Option<i64> {
     FIELDS
         .iter()
@@ -114,6 +142,18 @@ mod tests {
             }),
             None
         );
+    }
+
+    #[test]
+    fn says_with_the_number_when_nobody_could_be_asked() {
+        let errors = json!([{"probe": "credential", "code": 81, "error_id": "LdapException"}]);
+        let answer = json!({"credential_error": null, "probe_errors": errors});
+        assert_eq!(
+            credential_not_asked(&answer).unwrap(),
+            "the controller could not be asked whether it takes the credential (credential: 81)"
+        );
+        assert_eq!(credential_not_asked(&json!({"credential_error": 0})), None);
+        assert_eq!(credential_not_asked(&json!({"done": true})), None);
     }
 
     #[test]

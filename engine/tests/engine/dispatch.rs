@@ -250,6 +250,26 @@ async fn check_mode_changes_nothing() {
         [("healthy".into(), 1), ("would-repair(restart)".into(), 2)].into()
     );
     assert_eq!(report.exit_code, exit_code::NOT_ALL_WELL);
+    assert_eq!(
+        report.results[1].reason,
+        "the passwords differ; restart would be tried first"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pc_that_is_not_repaired_tells_what_its_last_rung_lacks() {
+    let silent = Act::Answer(json!({"done": true}));
+    let world = world([Pc::broken("").on("join", &[silent]), Pc::broken("")]);
+    let report = run_world(&world, world.plan(), quiet()).await;
+    let reasons: Vec<&str> = report.results.iter().map(|r| r.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "reason; tried: join, reset, restart; join is not proven: not yet",
+            "reason; tried: join, reset, restart; join is not proven: the controller could not \
+             be asked whether it takes the credential",
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

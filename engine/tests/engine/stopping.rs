@@ -120,6 +120,9 @@ async fn the_first_interrupt_leaves_every_pc_whole_whenever_it_comes() {
             );
         }
         for result in &report.results {
+            if matches!(&result.outcome, Outcome::Skipped { why } if why == "interrupted") {
+                assert_eq!(result.reason, "stopped (interrupted); nothing was changed");
+            }
             let events = world.journal.of(&result.host.0);
             // A change is followed by a verify, or its step is named as unknown.
             let changed = events.iter().rposition(|event| {

@@ -107,6 +107,7 @@ impl Judge for TestJudge {
                 return Ok(Decision::Try {
                     cause,
                     rung: (*rung).into(),
+                    reason: "the passwords differ".into(),
                 });
             }
         }
