@@ -1,4 +1,7 @@
 //! What a rung cannot do without, and how its lack is told.
+//!
+//! Advice names options of the `fleetmend` command: a PC that ends here waits for somebody to type
+//! one. They are words only; whoever embeds the crate otherwise has the guard's name.
 
 use serde_json::Value;
 
@@ -34,10 +37,6 @@ pub(crate) fn missing(need: &Need, rung: &str, situation: &Situation) -> Option<
 }
 
 fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a str, Text, Text)> {
-    let set = [
-        "set {name} and run again",
-        "{name} を指定して、もう一度実行してください",
-    ];
     match need {
         Need::CredentialOnPc(name) if !situation.credentials.contains(name) => Some((
             "needs-credential",
@@ -46,7 +45,10 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "{rung} needs the credential {name}, which is not set",
                 "{rung} には資格情報 {name} が必要ですが、指定されていません",
             ],
-            set,
+            [
+                "run again with --domain-user USER --allow-credential-on-pcs",
+                "--domain-user USER --allow-credential-on-pcs を付けて、もう一度実行してください",
+            ],
         )),
         Need::CredentialOnPc(name) if !situation.credentials_for_pcs.contains(name) => Some((
             "needs-credential-on-pc",
@@ -56,8 +58,8 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "{rung} は資格情報 {name} を PC に送りますが、許可されていません",
             ],
             [
-                "allow {name} on PCs and run again, or repair by hand",
-                "{name} を PC に送ることを許可するか、手動で修復してください",
+                "run again with --allow-credential-on-pcs, or repair by hand",
+                "--allow-credential-on-pcs を付けてもう一度実行するか、手動で修復してください",
             ],
         )),
         Need::Parameter(name) if situation.params.get(name).is_none_or(Value::is_null) => Some((
@@ -67,7 +69,10 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "{rung} needs the parameter {name}, which is not set",
                 "{rung} にはパラメーター {name} が必要ですが、指定されていません",
             ],
-            set,
+            [
+                "run again with --set {name}=VALUE",
+                "--set {name}=VALUE を付けて、もう一度実行してください",
+            ],
         )),
         Need::Reboot if !situation.may_reboot => Some((
             "needs-reboot",
@@ -94,5 +99,49 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
             ],
         )),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn advice_names_the_option_to_type() {
+        let name = || "domain_credential".to_owned();
+        let none = Situation::default();
+        let kept = Situation {
+            credentials: [name()].into(),
+            ..Situation::default()
+        };
+        let given = Situation {
+            credentials_for_pcs: [name()].into(),
+            params: [("controller".to_owned(), json!("dc01"))]
+                .into_iter()
+                .collect(),
+            ..kept.clone()
+        };
+        let need = Need::CredentialOnPc(name());
+        for language in [Language::En, Language::Ja] {
+            let next = |need: &Need, situation: &Situation| {
+                let situation = Situation {
+                    language,
+                    ..situation.clone()
+                };
+                missing(need, "rung", &situation).map(|missing| missing.next)
+            };
+            let advice = next(&need, &none).unwrap();
+            assert!(advice.contains("--domain-user USER --allow-credential-on-pcs"));
+            let advice = next(&need, &kept).unwrap();
+            assert!(advice.contains("--allow-credential-on-pcs"));
+            assert!(!advice.contains("--domain-user"));
+            assert_eq!(next(&need, &given), None);
+            let parameter = Need::Parameter("controller".to_owned());
+            let advice = next(&parameter, &none).unwrap();
+            assert!(advice.contains("--set controller=VALUE"));
+            assert_eq!(next(&parameter, &given), None);
+        }
     }
 }
