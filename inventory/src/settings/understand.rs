@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use fleetmend_model::{CredentialRef, Host, Platform, TransportChoice};
+use fleetmend_model::{
+    CredentialRef, Host, Platform, TlsVerification, TransportChoice, WinrmAuth, WinrmScheme,
+};
 
 use super::reader::Reader;
 use super::tolerate::tolerate;
@@ -70,6 +72,7 @@ pub(crate) fn understand(raw: &RawHost, vars: &Vars, options: &Options) -> Under
     host.winrm = winrm::read(&mut reader, host.port, windows_remoting);
     host.ssh = ssh::read(&mut reader);
     host.platform = platform(&mut reader);
+    unverified(&mut reader, &host);
     leftovers(&mut reader);
     tolerate(&mut reader);
     let reachable = connection != Connection::Elsewhere;
@@ -238,6 +241,38 @@ fn platform(reader: &mut Reader<'_>) -> Platform {
     } else {
         Platform::Windows
     }
+}
+
+/// Warns of certificates that nobody looks at: whoever stands between may answer as the PC.
+fn unverified(reader: &mut Reader<'_>, host: &Host) {
+    let over_tls =
+        host.transport != TransportChoice::Ssh && host.winrm.scheme != Some(WinrmScheme::Http);
+    if host.winrm.tls != TlsVerification::None || !over_tls {
+        return;
+    }
+    let names = [
+        "tls",
+        "ansible_winrm_server_cert_validation",
+        "ansible_psrp_cert_validation",
+    ];
+    let Some(place) = names
+        .iter()
+        .find_map(|name| reader.vars.get(*name))
+        .map(|var| var.place())
+    else {
+        return;
+    };
+    let text = match host.winrm.auth {
+        WinrmAuth::Basic => {
+            "the PC's certificate is not verified and Basic gives the password to whoever answers: \
+             a run refuses this; verify the certificate or use NTLM"
+        }
+        WinrmAuth::Ntlm => {
+            "the PC's certificate is not verified: whoever stands between can answer as the PC; \
+             name its fingerprint or its authority (`tls: sha256:…`, `tls: ca.pem`)"
+        }
+    };
+    reader.warn(&place, text.to_owned());
 }
 
 /// Names what was set for Ansible and was not used. The names of other connections are passed
