@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use fleetmend_engine::{ExecJob, Job, Program, RunLimits, RunPlan};
 use fleetmend_inventory::Inventory;
-use fleetmend_model::{CredentialRef, Host, RunMode};
-use fleetmend_playbooks::{Language, ParameterKind, Playbook};
+use fleetmend_model::{
+    CredentialRef, Host, HostName, RunMode, TlsVerification, TransportChoice, WinrmAuth,
+    WinrmScheme,
+};
+use fleetmend_playbooks::{Language, ParameterKind, Playbook, PlaybookErrors};
 use serde_json::{Map, Value};
 
 use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Setting};
@@ -15,6 +18,7 @@ use crate::credentials;
 use crate::error::CliError;
 use crate::inventories;
 use crate::printer::Printer;
+use crate::statement::pcs_named;
 
 /// PCs to work on, and how many there were before `--limit`.
 pub(crate) struct Pcs {
@@ -48,6 +52,7 @@ impl Pcs {
                     .hint("see what was understood: fleetmend inventory list -i FILE"),
             );
         }
+        refuse_open_passwords(&inventory)?;
         let accept = logon.accept_new_host_keys;
         let hosts = inventory.hosts.into_iter().map(|mut host| {
             host.ssh.accept_new_host_keys |= accept;
@@ -60,17 +65,44 @@ impl Pcs {
     }
 }
 
+/// Refuses Basic where no certificate is verified: it hands the password to whoever answers.
+fn refuse_open_passwords(inventory: &Inventory) -> Result<(), CliError> {
+    let mut names: Vec<&HostName> = inventory
+        .hosts
+        .iter()
+        .filter(|host| host.winrm.auth == WinrmAuth::Basic && is_unverified(host))
+        .map(|host| &host.name)
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    names.sort();
+    Err(CliError::user(format!(
+        "Basic without a verified certificate gives the password to whoever answers, on {}",
+        pcs_named(names)
+    ))
+    .hint("verify the certificate (`tls: sha256:…`, `tls: ca.pem`) or log on with NTLM"))
+}
+
+/// Tells whether a PC may be spoken to over TLS without a look at its certificate.
+pub(crate) fn is_unverified(host: &Host) -> bool {
+    host.winrm.tls == TlsVerification::None
+        && host.winrm.scheme != Some(WinrmScheme::Http)
+        && host.transport != TransportChoice::Ssh
+}
+
 /// Loads a playbook.
 ///
 /// # Errors
 /// It is not there or wrong.
 pub(crate) fn playbook(name_or_path: &str) -> Result<Arc<Playbook>, CliError> {
     Playbook::load(name_or_path).map(Arc::new).map_err(|error| {
-        let error = CliError::user(error.to_string());
-        if std::path::Path::new(name_or_path).exists() {
-            error
-        } else {
+        let not_shipped = matches!(error, PlaybookErrors::NotShipped { .. });
+        let error = CliError::user(error.to_string()).because(error);
+        if not_shipped {
             error.hint("list those that are shipped: fleetmend playbook list")
+        } else {
+            error
         }
     })
 }

@@ -2,11 +2,13 @@
 //! secrets.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use fleetmend_model::{HostName, RunMode};
+use fleetmend_model::{Host, HostName, RunMode};
 use fleetmend_playbooks::{Language, Need, Playbook};
 use fleetmend_report::fold_names;
 
+use crate::plan::is_unverified;
 use crate::wrap::wrap;
 
 /// More names than this are told as a number.
@@ -17,7 +19,7 @@ pub(crate) struct Statement<'a> {
     pub(crate) playbook: &'a Playbook,
     pub(crate) mode: RunMode,
     pub(crate) language: Language,
-    pub(crate) hosts: Vec<&'a HostName>,
+    pub(crate) hosts: &'a [Arc<Host>],
     /// PCs in the inventory, of which `--limit` took `hosts`.
     pub(crate) of: usize,
     /// Accounts with the number of PCs that each logs on to.
@@ -50,9 +52,11 @@ impl Statement<'_> {
         line("mode", what);
         line("PCs", &self.pcs());
         line("log on as", &self.log_on());
-        if !check {
-            line("repairs", &self.rungs());
+        if let Some(text) = unverified(self.hosts) {
+            line("TLS", &text);
         }
+        // In a check, too: it is what a run with the same arguments could do.
+        line("repairs", &self.rungs());
         line("secrets", &self.secrets());
         line("journal", &self.journal);
         text
@@ -70,28 +74,14 @@ impl Statement<'_> {
     }
 
     fn pcs(&self) -> String {
-        // Sorted, so that neighbours fold although they stand in different groups.
-        let mut sorted = self.hosts.clone();
-        sorted.sort();
-        let names = fold_names(sorted);
         let count = self.hosts.len();
         let of = if count == self.of {
             String::new()
         } else {
             format!(" of {}", self.of)
         };
-        if names.len() <= NAMES {
-            format!("{count}{of}: {}", names.replace(',', ", "))
-        } else {
-            let end = names
-                .char_indices()
-                .map(|(at, _)| at)
-                .take_while(|at| *at < NAMES)
-                .last();
-            let start = names.get(..end.unwrap_or(0)).unwrap_or_default();
-            let whole = start.rsplit_once(',').map_or(start, |(whole, _)| whole);
-            format!("{count}{of}: {}, …", whole.replace(',', ", "))
-        }
+        let hosts = self.hosts.iter().map(|host| &host.name).collect();
+        format!("{count}{of}: {}", folded(hosts))
     }
 
     fn log_on(&self) -> String {
@@ -157,4 +147,38 @@ impl Statement<'_> {
             None => "no domain password reaches any PC".to_owned(),
         }
     }
+}
+
+/// Returns what must be known of PCs whose certificates are not verified, if there are any.
+pub(crate) fn unverified(hosts: &[Arc<Host>]) -> Option<String> {
+    let names: Vec<&HostName> = hosts
+        .iter()
+        .filter(|host| is_unverified(host))
+        .map(|host| &host.name)
+        .collect();
+    (!names.is_empty()).then(|| format!("certificates are not verified on {}", pcs_named(names)))
+}
+
+/// Returns how many PCs and which: `2 PCs: pc-[1:2]`.
+pub(crate) fn pcs_named(names: Vec<&HostName>) -> String {
+    let pcs = if names.len() == 1 { "PC" } else { "PCs" };
+    format!("{} {pcs}: {}", names.len(), folded(names))
+}
+
+/// The names in short, the first of them if they are many.
+fn folded(mut names: Vec<&HostName>) -> String {
+    // Sorted, so that neighbours fold although they stand in different groups.
+    names.sort();
+    let names = fold_names(names);
+    if names.len() <= NAMES {
+        return names.replace(',', ", ");
+    }
+    let end = names
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at < NAMES)
+        .last();
+    let start = names.get(..end.unwrap_or(0)).unwrap_or_default();
+    let whole = start.rsplit_once(',').map_or(start, |(whole, _)| whole);
+    format!("{}, …", whole.replace(',', ", "))
 }

@@ -125,7 +125,7 @@ async fn run(
             playbook: &playbook,
             mode: RunMode::Repair,
             language: domain.language.into(),
-            hosts: pcs.hosts.iter().map(|host| &host.name).collect(),
+            hosts: &pcs.hosts,
             of: pcs.of,
             accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
             domain_user: passwords.domain_user(),

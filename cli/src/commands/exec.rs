@@ -13,6 +13,7 @@ use crate::error::CliError;
 use crate::job;
 use crate::plan::{self, Pcs};
 use crate::printer::Printer;
+use crate::statement;
 use crate::wire::{Connect, RunJournal, Wiring};
 
 /// Run one command on PCs; show output, errors and exit code of each
@@ -87,6 +88,9 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
         pcs.hosts.len(),
         pcs.of
     ));
+    if let Some(text) = statement::unverified(&pcs.hosts) {
+        printer.warning(&text);
+    }
     let wiring = Wiring::new(
         passwords,
         &journal,

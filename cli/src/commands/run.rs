@@ -67,7 +67,7 @@ pub(crate) async fn run_playbook(
         playbook: &playbook,
         mode,
         language: args.domain.language.into(),
-        hosts: pcs.hosts.iter().map(|host| &host.name).collect(),
+        hosts: &pcs.hosts,
         of: pcs.of,
         accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
         domain_user: passwords.domain_user(),

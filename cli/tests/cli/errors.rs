@@ -129,6 +129,53 @@ fn a_playbook_that_does_not_exist() {
 }
 
 #[test]
+fn a_playbook_file_that_is_missing_says_why() {
+    let out = Folder::new().run(&["run", "./nope.yaml", "-i", "pcs.yaml", "--yes"]);
+    assert_eq!(out.code, 2);
+    assert!(
+        out.stderr
+            .starts_with("error: failed to read the playbook ./nope.yaml: "),
+        "{}",
+        out.stderr
+    );
+    assert!(out.stderr.contains("os error 2"), "{}", out.stderr);
+    assert!(!out.stderr.contains("shipped"), "{}", out.stderr);
+}
+
+#[test]
+fn basic_without_a_verified_certificate() {
+    let folder = Folder::new();
+    let inventory = "all:\n  vars: {tls: none, winrm: {auth: basic}}\n  hosts:\n    pc-[1:3]:\n";
+    folder.write("pcs.yaml", inventory);
+    let text = folder.refused(&[&GOOD[..], &["--yes"]].concat());
+    assert!(
+        text.contains("error: Basic without a verified certificate"),
+        "{text}"
+    );
+    assert!(text.contains("3 PCs: pc-[1:3]"), "{text}");
+}
+
+/// The statement names them, and in a check the repairs that a run could not do.
+#[test]
+fn a_statement_tells_unverified_certificates_and_missing_repairs() {
+    let folder = Folder::new();
+    folder.write(
+        "pcs.yaml",
+        "all:\n  vars: {tls: none}\n  hosts:\n    pc-1:\n      address: 127.0.0.1\n      port: 1\n",
+    );
+    let out = folder.run(&[&["check", "trust-repair"][..], &GOOD, &["--yes"]].concat());
+    let text = &out.stderr;
+    assert!(
+        text.contains("certificates are not verified on 1 PC: pc-1"),
+        "{text}"
+    );
+    assert!(
+        text.contains("(not available: needs --domain-user)"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_parameter_that_does_not_exist() {
     let args = [&GOOD[..], &["--yes", "--set", "domain_controler=dc1"]].concat();
     insta::assert_snapshot!(Folder::new().refused(&args), @"
