@@ -128,7 +128,8 @@ fn check(playbooks: &[String], printer: &Printer) -> Result<(), CliError> {
     for name in playbooks {
         let playbook = plan::playbook(name)?;
         printer.data(&format!(
-            "{name}: {} causes, {} rungs, {} scripts, nothing wrong\n",
+            "{name}: {} causes, {} rungs, {} scripts: nothing wrong with the playbook; what the \
+             scripts say is read only on the PC and was not checked\n",
             playbook.causes.len(),
             playbook.ladder.len(),
             playbook.scripts().count(),

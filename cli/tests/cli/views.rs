@@ -117,6 +117,11 @@ fn an_exported_playbook_checks_and_is_never_overwritten() {
     };
     let out = check("mine/trust-repair.yaml");
     assert_eq!(out.code, 0, "{}", out.text());
+    assert!(
+        out.stdout.contains("scripts say is read only on the PC"),
+        "{}",
+        out.stdout
+    );
     let again = export();
     assert_eq!(again.code, 2);
     assert!(
