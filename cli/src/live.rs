@@ -57,8 +57,9 @@ impl Live {
             Mode::Live if class == OutcomeClass::Healthy => {}
             Mode::Live if class.is_well() && total > SMALL_FLEET => {}
             Mode::Live => {
-                self.printer
-                    .note(&lines::finished(&self.fleet, result, false));
+                let line = lines::finished(&self.fleet, result, false);
+                let columns = usize::from(self.printer.columns());
+                self.printer.note(&lines::fit(&line, columns));
             }
         }
     }

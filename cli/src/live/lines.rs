@@ -234,6 +234,7 @@ fn width(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
-fn fit(line: &str, columns: usize) -> String {
+/// Cuts a line to the terminal, styles apart; its time goes first.
+pub(crate) fn fit(line: &str, columns: usize) -> String {
     console::truncate_str(line, columns, "…").into_owned()
 }

@@ -6,7 +6,7 @@ use fleetmend_model::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::fleet::Fleet;
-use super::lines::{Room, finished, lines, numbers};
+use super::lines::{Room, finished, fit, lines, numbers};
 
 const START: &str = "2026-07-24T08:00:00Z";
 
@@ -224,6 +224,9 @@ fn a_finished_pc_is_one_line() {
         },
     );
     let line = finished(&fleet(), &good, false);
+    let narrow = fit(&line, 20);
+    assert_eq!(console::measure_text_width(&narrow), 20, "{narrow}");
+    assert_eq!(fit(&line, 120), line);
     insta::assert_snapshot!(console::strip_ansi_codes(&line), @"✚ pc-003  repaired(sc-reset)                   2.1 s");
 }
 
