@@ -88,6 +88,8 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
         pcs.hosts.len(),
         pcs.of
     ));
+    let accounts: Vec<String> = passwords.accounts(&pcs.hosts).into_keys().collect();
+    printer.note(&format!("log on as {}", accounts.join(", ")));
     if let Some(text) = statement::unverified(&pcs.hosts) {
         printer.warning(&text);
     }

@@ -93,6 +93,7 @@ fn a_command_by_hand_shows_output_and_exit_code() {
         "{}",
         out.text()
     );
+    assert!(out.stderr.contains("log on as "), "{}", out.stderr);
 
     let out = lab.run(
         "exec",
