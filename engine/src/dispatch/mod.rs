@@ -8,6 +8,7 @@ mod clock;
 mod dispatcher;
 mod gate;
 mod host_task;
+mod logon;
 mod plan;
 mod ramp;
 mod recorder;
