@@ -240,3 +240,41 @@ fn each_good_snippet_passes() {
         assert!(found.is_empty(), "{snippet}: {found:?}");
     }
 }
+
+/// An exception that leaves a thread ends powershell.exe, and with it all steps of the PC.
+#[test]
+fn what_a_thread_throws_stays_in_it() {
+    let mut threads = 0;
+    for (script, text) in scripts() {
+        for start in text.split("new Thread(").skip(1) {
+            let body = start.split("thread.Start();").next().unwrap();
+            assert!(
+                body.contains("catch (Exception error) { failure = error; }"),
+                "{script}: {body}"
+            );
+            threads += 1;
+        }
+    }
+    assert!(threads >= 5, "{threads}");
+}
+
+/// Stopping a service stops those that need it, and Windows starts none of them again.
+#[test]
+fn who_stops_netlogon_starts_what_needed_it() {
+    let mut stops = 0;
+    for (script, text) in scripts()
+        .iter()
+        .filter(|(_, text)| text.contains(".Stop()"))
+    {
+        stops += 1;
+        let listed = text.find(".DependentServices").unwrap();
+        let stopped = text.find("$service.Stop()").unwrap();
+        let started = text.find("$dependents[$i].Start()").unwrap();
+        let searched = text.find("'locate' { Find-").unwrap();
+        assert!(
+            listed < stopped && stopped < started && started < searched,
+            "{script}"
+        );
+    }
+    assert_eq!(stops, 1);
+}

@@ -150,21 +150,38 @@ namespace Fleetmend
         public static ChannelInfo Control(uint function, string name, int milliseconds)
         {
             ChannelInfo answer = null;
-            Thread thread = new Thread(delegate() { answer = ControlNow(function, name); });
-            thread.IsBackground = true;
-            thread.Start();
-            if (!thread.Join(milliseconds)) { return new ChannelInfo { Result = 1460 }; }
+            if (!InTime(delegate() { answer = ControlNow(function, name); }, milliseconds))
+            {
+                return new ChannelInfo { Result = 1460 };
+            }
             return answer;
         }
 
         public static LocatorInfo Locate(string domain, uint flags, int milliseconds)
         {
             LocatorInfo answer = null;
-            Thread thread = new Thread(delegate() { answer = LocateNow(domain, flags); });
+            if (!InTime(delegate() { answer = LocateNow(domain, flags); }, milliseconds))
+            {
+                return new LocatorInfo { Result = 1460 };
+            }
+            return answer;
+        }
+
+        // Tells whether a call came back in time; throws what it threw, within an exception.
+        private static bool InTime(ThreadStart call, int milliseconds)
+        {
+            Exception failure = null;
+            Thread thread = new Thread(delegate()
+            {
+                // An exception that leaves a thread ends the process, and all steps with it.
+                try { call(); }
+                catch (Exception error) { failure = error; }
+            });
             thread.IsBackground = true;
             thread.Start();
-            if (!thread.Join(milliseconds)) { return new LocatorInfo { Result = 1460 }; }
-            return answer;
+            if (!thread.Join(milliseconds)) { return false; }
+            if (failure != null) { throw new InvalidOperationException("netapi32.dll", failure); }
+            return true;
         }
 
         private static ChannelInfo ControlNow(uint function, string name)
@@ -238,13 +255,19 @@ function Invoke-NetlogonApi([uint32]$Function, [string]$Name, [int]$Milliseconds
 
 # Asks Netlogon about the channel: by nltest, or directly where nltest is missing or unreadable.
 function Invoke-Netlogon([string]$Request, [uint32]$Function, [string]$Name, [int]$Milliseconds) {
+    $clock = [System.Diagnostics.Stopwatch]::StartNew()
     try {
         return ConvertFrom-Nltest (Invoke-Nltest $Request $Name @() $Milliseconds)
     } catch {
         # A request that ran out of time is not made twice.
         if ((Get-ErrorCode $_) -eq 1460) { throw }
     }
-    return Invoke-NetlogonApi $Function $Name $Milliseconds
+    return Invoke-NetlogonApi $Function $Name (Get-TimeLeft $clock $Milliseconds)
+}
+
+# Returns the milliseconds that are left, at least one.
+function Get-TimeLeft([System.Diagnostics.Stopwatch]$Clock, [int]$Milliseconds) {
+    return [int][Math]::Max(1, $Milliseconds - $Clock.ElapsedMilliseconds)
 }
 
 # Asks Test-ComputerSecureChannel. Yields its Boolean and, if it failed, the id of its error.
@@ -261,6 +284,7 @@ function Test-Channel {
 
 # Looks for a domain controller afresh. Yields the Win32 code, its name and its address.
 function Find-DomainController([string]$Domain, [int]$Milliseconds) {
+    $clock = [System.Diagnostics.Stopwatch]::StartNew()
     try {
         $output = Invoke-Nltest 'dsgetdc' $Domain @('/force', '/ret_dns') $Milliseconds
         $names = New-Object System.Collections.ArrayList
@@ -281,7 +305,7 @@ function Find-DomainController([string]$Domain, [int]$Milliseconds) {
     }
     Import-NetlogonApi
     # DS_FORCE_REDISCOVERY and DS_RETURN_DNS_NAME
-    $info = [Fleetmend.NetlogonApi]::Locate($Domain, 1073741825, $Milliseconds)
+    $info = [Fleetmend.NetlogonApi]::Locate($Domain, 1073741825, (Get-TimeLeft $clock $Milliseconds))
     if ($info.Result -ne 0) { return @{ error = [long]$info.Result; name = $null; address = $null } }
     return @{
         error = 0L
