@@ -33,11 +33,13 @@ impl Statement<'_> {
     /// Returns the statement, one fact a line, folded to the terminal if there is one.
     pub(crate) fn text(&self, columns: Option<u16>) -> String {
         let playbook = self.playbook;
-        let mut text = format!(
-            "{}: {}\n",
+        let head = format!(
+            "{}: {}",
             playbook.name,
             playbook.summary.text(self.language)
         );
+        let mut text = columns.map_or(head.clone(), |columns| wrap(&head, 2, columns.into()));
+        text.push('\n');
         let check = self.mode == RunMode::Check;
         let what = if check {
             "diagnose only; nothing on any PC is changed"
