@@ -413,3 +413,20 @@ async fn output_stops_when_nobody_reads() {
     }
     assert_eq!(bytes, 100 * 32 * 1024);
 }
+
+#[tokio::test]
+async fn an_address_is_found_whoever_has_it() {
+    let lab = lab(Scenario::LaggingController).await;
+    let mut channel = Channel::open(&only(&lab).sim, USER);
+    let mut params = diagnose();
+    params["domain_controller"] = json!("203.0.113.77");
+    let facts = channel.answer("trust-repair/diagnose.ps1", &params).await;
+    let dc = &facts["dc"];
+    assert_eq!((&dc["located"], &dc["error"]), (&json!(true), &json!(0)));
+    assert_eq!(dc["address"], "203.0.113.77");
+    assert_eq!(dc["ports"]["tcp_445"], false);
+    params["domain_controller"] = json!("nowhere.corp.example.jp");
+    let facts = channel.answer("trust-repair/diagnose.ps1", &params).await;
+    assert_eq!(facts["dc"]["error"], 11001);
+    assert_eq!(channel.end().await, 0);
+}

@@ -1,5 +1,7 @@
 //! What diagnose tells of the domain controller: found, reached, how far its clock is.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value, json};
 
 use crate::domain::DomainController;
@@ -25,19 +27,30 @@ pub(super) fn look(context: &StepContext<'_>, errors: &mut Vec<Value>) -> (Value
     let requested = context
         .text("domain_controller")
         .map(str::to_ascii_lowercase);
-    let found = match &requested {
-        Some(name) => context.domain.controller(name),
-        None => secure_channel::locate(context.pc, context.domain),
+    // The script takes an address for found, whoever has it.
+    let address = requested
+        .as_deref()
+        .and_then(|name| name.parse::<IpAddr>().ok());
+    let found = match (&requested, address) {
+        (_, Some(address)) => {
+            let mut controllers = context.domain.controllers.iter();
+            controllers.find(|dc| IpAddr::from(dc.address) == address)
+        }
+        (Some(name), None) => context.domain.controller(name),
+        (None, None) => secure_channel::locate(context.pc, context.domain),
     };
     let error = match (found, &requested) {
         (Some(_), _) => win32::OK,
+        (None, Some(_)) if address.is_some() => win32::OK,
         (None, Some(_)) => {
             errors.push(failure("locate", HOST_NOT_FOUND));
             HOST_NOT_FOUND
         }
         (None, None) => win32::NO_SUCH_DOMAIN,
     };
-    let open = found.map(|dc| secure_channel::reaches(context.pc, dc));
+    let open = found
+        .map(|dc| secure_channel::reaches(context.pc, dc))
+        .or(address.map(|_| false));
     if open == Some(false) {
         errors.push(failure("clock", TIMED_OUT));
     }
@@ -63,12 +76,15 @@ fn part(
     let name = requested
         .clone()
         .or_else(|| found.map(|dc| dc.dns_name.to_ascii_lowercase()));
+    let asked_address = requested
+        .clone()
+        .filter(|name| name.parse::<IpAddr>().is_ok());
     json!({
         "requested": requested,
-        "located": error.map(|_| found.is_some()),
+        "located": error.map(|code| code == win32::OK),
         "error": error,
         "name": name,
-        "address": found.map(|dc| dc.address.to_string()),
+        "address": found.map(|dc| dc.address.to_string()).or(asked_address),
         "site": error.map(|_| "Default-First-Site-Name"),
         "ports": ports,
     })
