@@ -1,6 +1,6 @@
 //! What the probes of a script may take together fits into the deadline of its step. Else a PC
 //! where nothing answers would end as unknown, not as what the probes found.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
