@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("lab", &["model", "transport"]),
     ("tests", &["lab", "model", "playbooks", "transport"]),
-    ("bench", &["lab", "playbooks", "transport"]),
+    ("bench", &["lab", "model", "playbooks", "transport"]),
 ];
 
 fn root() -> PathBuf {
@@ -151,5 +151,37 @@ fn collect_orphans(folder: &Path, orphans: &mut Vec<PathBuf>) {
     }
     for path in paths.iter().filter(|path| path.is_dir()) {
         collect_orphans(path, orphans);
+    }
+}
+
+/// A page that sends its reader to a file that is not there.
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut pages = Vec::new();
+    collect_pages(&root(), &mut pages);
+    assert!(pages.len() > 10, "{pages:?}");
+    let mut dead = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for rest in text.split("](").skip(1) {
+            let target = rest.split([')', '#', ' ']).next().unwrap();
+            let is_file = !target.is_empty() && !target.contains("://");
+            if is_file && !page.parent().unwrap().join(target).exists() {
+                dead.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+fn collect_pages(folder: &Path, pages: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            collect_pages(&path, pages);
+        } else if name.ends_with(".md") {
+            pages.push(path);
+        }
     }
 }
