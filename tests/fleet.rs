@@ -169,3 +169,25 @@ async fn a_wrong_local_password_is_tried_once_on_each_pc() {
     }
     assert_eq!(ended.code, Some(1));
 }
+
+/// A logon as a domain account spends that account's password, not one of each PC.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_domain_logon_is_spent_once() {
+    let site = Site::demo(24).await;
+    let path = site.path("lab.yaml");
+    let inventory = std::fs::read_to_string(&path).unwrap();
+    let local = &site.lab.local_credential().user;
+    assert!(inventory.contains(local.as_str()), "{inventory}");
+    std::fs::write(&path, inventory.replace(local.as_str(), r"CORP\bob")).unwrap();
+    let ended = site
+        .run(with(site.run_arguments(), ["--output", "json"]))
+        .await;
+    let outcomes = ended.outcomes();
+    let spent = outcomes
+        .values()
+        .filter(|outcome| *outcome == "access-denied(logon)")
+        .count();
+    assert_eq!(spent, 1, "{outcomes:?}");
+    assert_eq!(site.lab.counts().logons_refused, 1);
+    assert_eq!(ended.code, Some(3), "{}", ended.err());
+}
