@@ -5,11 +5,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encoding_rs::{SHIFT_JIS, WINDOWS_1252};
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// What a command by hand printed and how it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ExecResult {
     /// Its standard output.
     pub stdout: Stream,
@@ -27,6 +28,15 @@ pub struct Stream {
 }
 
 impl ExecResult {
+    /// Tells whether both read the same, whatever the code page of their bytes.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let read = |stream: &Stream| (stream.cut(), stream.text());
+        self == other
+            || self.exit_code == other.exit_code
+                && read(&self.stdout) == read(&other.stdout)
+                && read(&self.stderr) == read(&other.stderr)
+    }
+
     /// Reads the answer of an exec step as events hold it.
     pub(crate) fn from_answer(answer: &Value) -> Self {
         Self {
@@ -82,9 +92,21 @@ impl fmt::Debug for Stream {
     }
 }
 
-impl Serialize for Stream {
+/// Text, and beside each stream that was cut how many bytes are missing.
+impl Serialize for ExecResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
+        let mut map = serializer.serialize_map(None)?;
+        for (name, cut, stream) in [
+            ("stdout", "stdout_cut", &self.stdout),
+            ("stderr", "stderr_cut", &self.stderr),
+        ] {
+            map.serialize_entry(name, &stream.text())?;
+            if stream.cut() > 0 {
+                map.serialize_entry(cut, &stream.cut())?;
+            }
+        }
+        map.serialize_entry("exit_code", &self.exit_code)?;
+        map.end()
     }
 }
 
@@ -103,6 +125,19 @@ mod tests {
             (result.stdout.text().as_str(), result.stdout.cut()),
             ("成功", 6)
         );
+        assert_eq!(
+            serde_json::to_value(&result).unwrap(),
+            json!({"stdout": "成功", "stdout_cut": 6, "stderr": "", "exit_code": 5})
+        );
+        let utf8 = |bytes: &str| ExecResult {
+            stdout: Stream::new(bytes.into()),
+            ..ExecResult::default()
+        };
+        let cp932 = ExecResult {
+            stdout: Stream::new(vec![0x90, 0xac, 0x8c, 0xf7]),
+            ..ExecResult::default()
+        };
+        assert!(cp932.reads_as(&utf8("成功")) && !cp932.reads_as(&utf8("失敗")));
         assert_eq!(Stream::new(b"\xe9t\xe9".to_vec()).text(), "été");
         assert_eq!(Stream::new("成功".into()).text(), "成功");
     }

@@ -47,7 +47,7 @@ enum Said<'a> {
 impl Said<'_> {
     fn same_as(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Exec(a), Self::Exec(b)) => a == b,
+            (Self::Exec(a), Self::Exec(b)) => a.reads_as(b),
             (Self::Nothing(a), Self::Nothing(b)) => {
                 a.outcome == b.outcome && a.reason == b.reason && a.next == b.next
             }
