@@ -9,7 +9,7 @@ use crate::{Limits, Reached, SessionError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandLine {
     /// A Windows program and its arguments, already quoted for Windows; run without cmd.exe
-    /// where the transport can (`WINRS_SKIP_CMD_SHELL`, [MS-WSMV] 2.2.5.12).
+    /// where the transport can (`WINRS_SKIP_CMD_SHELL`, an option of Command in [MS-WSMV]).
     Windows {
         /// The program.
         program: String,
