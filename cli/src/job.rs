@@ -10,13 +10,14 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::Output;
+use crate::credentials::Passwords;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::interrupt;
 use crate::live::Live;
 use crate::printer::Printer;
 use crate::webhook::Webhook;
-use crate::wire::Wiring;
+use crate::wire::{RunJournal, Wiring};
 
 /// The view is drawn anew this often.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -40,7 +41,7 @@ pub(crate) struct Ended {
     pub(crate) exit_code: u8,
 }
 
-/// Runs a plan to its end, shows it and gives its result to standard output.
+/// Runs a plan to its end, shows it, gives its result to standard output and closes the journal.
 ///
 /// Writing may block; only the task that called `block_on` does it, which is none of the
 /// runtime's workers, so no PC waits for a slow terminal.
@@ -48,6 +49,19 @@ pub(crate) struct Ended {
 /// # Errors
 /// Standard output failed. The run went to its end all the same.
 pub(crate) async fn execute(
+    plan: RunPlan,
+    passwords: Passwords,
+    journal: &RunJournal,
+    show: &Show,
+    printer: &Printer,
+) -> Result<Ended, CliError> {
+    let wiring = Wiring::new(passwords, journal, plan.limits.connect);
+    let ended = follow(plan, wiring, show, printer).await;
+    journal.close().await;
+    ended
+}
+
+async fn follow(
     plan: RunPlan,
     wiring: Wiring,
     show: &Show,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleetmend_engine::{CredentialSource, Journal, Prober, TcpProber};
 use fleetmend_journal::SqliteJournal;
@@ -24,10 +25,11 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    /// Wires the transports that there are: WinRM and SSH, whichever a PC answers on.
-    pub(crate) fn new(passwords: Passwords, journal: &RunJournal, connect: Connect) -> Self {
+    /// Wires the transports that there are: WinRM and SSH, whichever a PC answers on
+    /// within `connect`.
+    pub(crate) fn new(passwords: Passwords, journal: &RunJournal, connect: Duration) -> Self {
         let options = ConnectorOptions {
-            connect_timeout: connect.timeout,
+            connect_timeout: connect,
             ..ConnectorOptions::default()
         };
         Self {
@@ -37,13 +39,6 @@ impl Wiring {
             journal: Arc::clone(&journal.journal) as Arc<dyn Journal>,
         }
     }
-}
-
-/// How connections are made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Connect {
-    /// How long a PC has to answer on TCP.
-    pub(crate) timeout: std::time::Duration,
 }
 
 /// The journal of one run.

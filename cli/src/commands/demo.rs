@@ -20,7 +20,7 @@ use crate::plan::{self, Pcs};
 use crate::printer::Printer;
 use crate::quoted::quoted;
 use crate::statement::Statement;
-use crate::wire::{Connect, RunJournal, Wiring};
+use crate::wire::RunJournal;
 
 /// The answers of the simulated PCs are late by this much, as in an office.
 const LATENCY: Duration = Duration::from_millis(15);
@@ -139,16 +139,7 @@ async fn run(
         data_dir: None,
         notify_webhook: None,
     })?;
-    let wiring = Wiring::new(
-        passwords,
-        &journal,
-        Connect {
-            timeout: plan.limits.connect,
-        },
-    );
-    let ended = job::execute(plan, wiring, &show, printer).await;
-    journal.close().await;
-    ended
+    job::execute(plan, passwords, &journal, &show, printer).await
 }
 
 /// Compares every PC's end with the lab's table and says what came of it.

@@ -14,7 +14,7 @@ use crate::job;
 use crate::plan::{self, Pcs};
 use crate::printer::Printer;
 use crate::statement;
-use crate::wire::{Connect, RunJournal, Wiring};
+use crate::wire::RunJournal;
 
 /// Run one command on PCs; show output, errors and exit code of each
 #[derive(Debug, clap::Args)]
@@ -93,15 +93,7 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     if let Some(text) = statement::unverified(&pcs.hosts) {
         printer.warning(&text);
     }
-    let wiring = Wiring::new(
-        passwords,
-        &journal,
-        Connect {
-            timeout: plan.limits.connect,
-        },
-    );
-    let ended = job::execute(plan, wiring, &show, printer).await;
-    journal.close().await;
+    let ended = job::execute(plan, passwords, &journal, &show, printer).await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
 }

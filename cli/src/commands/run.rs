@@ -11,7 +11,7 @@ use crate::plan::{self, Pcs};
 use crate::printer::Printer;
 use crate::statement::Statement;
 use crate::webhook::Webhook;
-use crate::wire::{Connect, RunJournal, Wiring};
+use crate::wire::RunJournal;
 
 /// Diagnose PCs, repair those that are broken, verify the repair
 #[derive(Debug, clap::Args)]
@@ -82,15 +82,7 @@ pub(crate) async fn run_playbook(
         printer.say(&text);
         confirm::ask(&statement.question())?;
     }
-    let wiring = Wiring::new(
-        passwords,
-        &journal,
-        Connect {
-            timeout: plan.limits.connect,
-        },
-    );
-    let ended = job::execute(plan, wiring, &show, printer).await;
-    journal.close().await;
+    let ended = job::execute(plan, passwords, &journal, &show, printer).await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
 }
