@@ -119,7 +119,8 @@ impl Statement<'_> {
                 Some("needs --allow-credential-on-pcs")
             }
             Need::Reboot => Some("reboots are not allowed"),
-            Need::Directory => Some("needs the directory"),
+            Need::Directory => Some("needs --directory"),
+            Need::OfflineJoin => Some("needs --directory and Samba's net"),
             Need::CredentialOnPc(_) | Need::Parameter(_) => None,
         })
     }

@@ -19,4 +19,6 @@ pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{Ports, RunEnd, RunLimits, RunPlan, RunReport, run};
 pub use journal::{Journal, JournalError};
 pub use prober::{NoProbe, Prober, TcpProber};
-pub use program::{ExecJob, Job, Judge, Parameters, Program, RungPlan, StepPlan, VerifyPlan};
+pub use program::{
+    ExecJob, Job, Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan,
+};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use fleetmend_model::{Facts, Phase, StepRef};
 use fleetmend_playbooks::{
-    Decision, DecisionError, ParameterKind, Playbook, ScriptFile, Situation, Step, VerifyVerdict,
+    Decision, DecisionError, ParameterKind, Playbook, ScriptFile, SecretFrom, Situation, Step,
+    VerifyVerdict,
 };
 use fleetmend_transport::Script;
 use serde_json::{Map, Value, json};
 
-use crate::program::{Judge, Parameters, Program, RungPlan, StepPlan, VerifyPlan};
+use crate::program::{Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan};
 
 impl Program {
     /// Makes a checked playbook ready to run.
@@ -46,16 +47,23 @@ struct Scripts(BTreeMap<String, Arc<Script>>);
 impl Scripts {
     fn plan(&mut self, step: &Step) -> StepPlan {
         let file: &ScriptFile = &step.script;
-        let script = self.0.entry(file.name.clone()).or_insert_with(|| {
-            Arc::new(Script {
-                name: file.name.clone(),
-                text: file.text.clone(),
-            })
-        });
+        let run = match step.action {
+            Some(action) => StepRun::Action(action),
+            None => {
+                let script = self.0.entry(file.name.clone()).or_insert_with(|| {
+                    Arc::new(Script {
+                        name: file.name.clone(),
+                        text: file.text.clone(),
+                    })
+                });
+                StepRun::Script(script.clone())
+            }
+        };
         StepPlan {
             name: step.name.clone(),
-            script: script.clone(),
+            run,
             secrets: step.secrets.clone(),
+            makes: step.makes.clone(),
             deadline: step.deadline,
             changes: step.changes,
         }
@@ -109,12 +117,13 @@ impl Judge for Playbook {
         let plan = find(self, step)?;
         let params = plan.params(facts, situation)?;
         let mut whole = params.clone();
-        for (name, _) in &plan.secrets {
+        for (name, from) in &plan.secrets {
             // The real ones are not here yet; what can be checked is that they are expected.
-            whole.insert(
-                name.clone(),
-                json!({"user": "user", "password": "password"}),
-            );
+            let stand_in = match from {
+                SecretFrom::Credential(_) => json!({"user": "user", "password": "password"}),
+                SecretFrom::Made(_) => json!("secret"),
+            };
+            whole.insert(name.clone(), stand_in);
         }
         plan.script
             .check_params(&Value::Object(whole))

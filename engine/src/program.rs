@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::{Facts, Phase, StepRef};
-use fleetmend_playbooks::{Decision, DecisionError, Situation, VerifyVerdict};
+use fleetmend_model::{DirectoryAction, Facts, Phase, Place, StepRef};
+use fleetmend_playbooks::{Decision, DecisionError, SecretFrom, Situation, VerifyVerdict};
 use fleetmend_transport::{ExecRequest, Script};
 use serde_json::{Map, Value};
 
@@ -84,20 +84,42 @@ impl RungPlan {
 pub struct StepPlan {
     /// Its name in the playbook.
     pub name: String,
-    /// What runs; one copy for all PCs.
-    pub script: Arc<Script>,
-    /// JSON name → credential parameter.
-    pub secrets: Vec<(String, String)>,
+    /// What runs.
+    pub run: StepRun,
+    /// JSON name → where the secret comes from.
+    pub secrets: Vec<(String, SecretFrom)>,
+    /// The name under which later steps of the rung may be given the secret that it makes.
+    pub makes: Option<String>,
     /// How long it may take.
     pub deadline: Duration,
     /// Whether it may change the PC.
     pub changes: bool,
 }
 
+/// What a step runs.
+#[derive(Clone, Debug)]
+pub enum StepRun {
+    /// A script on the PC; one copy for all PCs.
+    Script(Arc<Script>),
+    /// An action of the controller in the directory.
+    Action(DirectoryAction),
+}
+
 impl StepPlan {
     /// Returns the credential parameters that it is given.
     pub fn credentials(&self) -> impl Iterator<Item = &str> {
-        self.secrets.iter().map(|(_, parameter)| parameter.as_str())
+        self.secrets.iter().filter_map(|(_, from)| match from {
+            SecretFrom::Credential(parameter) => Some(parameter.as_str()),
+            SecretFrom::Made(_) => None,
+        })
+    }
+
+    /// Returns where it runs.
+    pub fn place(&self) -> Place {
+        match self.run {
+            StepRun::Script(_) => Place::Pc,
+            StepRun::Action(_) => Place::Controller,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
             HostEvent::StepEnded { .. } => "step-ended",
             HostEvent::Diagnosed { .. } => "diagnosed",
             HostEvent::RungStarted { .. } => "rung-started",
+            HostEvent::StepSkipped { .. } => "step-skipped",
             HostEvent::RungEnded { .. } => "rung-ended",
             HostEvent::Finished { .. } => "finished",
         },

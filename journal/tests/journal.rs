@@ -50,6 +50,7 @@ fn finished(index: usize) -> Event {
         cause: None,
         reason: String::new(),
         next: String::new(),
+        evidence: None,
         elapsed_ms: 1,
     };
     Event::Host {

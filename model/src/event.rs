@@ -123,6 +123,24 @@ impl fmt::Display for Phase {
     }
 }
 
+/// Where a step runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// On the PC, through its session.
+    #[default]
+    Pc,
+    /// On the controller, in the directory. Its end says nothing of the session.
+    Controller,
+}
+
+impl Place {
+    /// Tells whether it is the PC; so a journal needs no word for most steps.
+    pub fn is_pc(&self) -> bool {
+        *self == Self::Pc
+    }
+}
+
 /// Names one step of one phase.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StepRef {
@@ -198,8 +216,16 @@ pub enum HostEvent {
     StepStarted {
         /// Which step.
         step: StepRef,
-        /// Whether it may change the PC.
+        /// Whether it may change the PC or its account.
         changes: bool,
+        /// On the PC or on the controller.
+        #[serde(default, skip_serializing_if = "Place::is_pc")]
+        place: Place,
+    },
+    /// A step of a rung is left out, because its `when` does not hold.
+    StepSkipped {
+        /// Which step.
+        step: StepRef,
     },
     /// A step ended.
     StepEnded {
@@ -219,6 +245,10 @@ pub enum HostEvent {
     RungStarted {
         /// Which rung.
         rung: String,
+        /// What must be known if the run is cut inside it: the PC may then be worse off than
+        /// before, and how it is finished. None where a cut does no harm.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caution: Option<String>,
     },
     /// A rung was tried and verify ran.
     RungEnded {

@@ -5,6 +5,7 @@
 
 mod cause;
 mod credential;
+mod directory_action;
 mod event;
 mod facts;
 mod host;
@@ -13,7 +14,10 @@ mod secret;
 
 pub use cause::{Cause, CauseId};
 pub use credential::{Credential, CredentialRef};
-pub use event::{Event, HostEvent, Phase, Record, RunId, RunMode, StepEnd, StepRef, TransportKind};
+pub use directory_action::DirectoryAction;
+pub use event::{
+    Event, HostEvent, Phase, Place, Record, RunId, RunMode, StepEnd, StepRef, TransportKind,
+};
 pub use facts::Facts;
 pub use host::{
     Host, HostName, Platform, SshSettings, TlsVerification, TransportChoice, WinrmAuth,

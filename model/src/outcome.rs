@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Cause, HostName};
 
@@ -186,6 +187,10 @@ pub struct HostResult {
     /// What the operator should do next; empty where nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub next: String,
+    /// What the directory said of the account after verify had proven the repair: evidence that
+    /// does not come from the PC itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
     /// Milliseconds from its start to its end.
     pub elapsed_ms: u64,
 }

@@ -27,6 +27,8 @@ pub struct Situation {
     pub may_reboot: bool,
     /// Whether the controller reaches the directory.
     pub directory: bool,
+    /// Whether the controller can make offline join blobs.
+    pub offline_join: bool,
     /// Answers of the steps of the rung that ran last, by step name; empty before the first.
     /// Verify uses them to know what is new since the repair.
     pub answers: Map<String, Value>,

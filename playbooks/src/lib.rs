@@ -24,7 +24,7 @@ pub use error::{PlaybookError, PlaybookErrors, Problem};
 pub use library::{ExportError, export, library, library_scripts};
 pub use params::{ParamError, ParamErrors};
 pub use plan::{
-    CauseKind, CauseRule, Guard, Language, Localized, Need, Parameter, ParameterKind, Playbook,
-    Rung, Step, Term, Verify,
+    CauseKind, CauseRule, Consult, Guard, Language, Localized, Need, Parameter, ParameterKind,
+    Playbook, Rung, SecretFrom, Step, Term, Verify,
 };
 pub use script::{SchemaError, SchemaMismatch, SchemaSide, ScriptFile};

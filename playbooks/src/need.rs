@@ -94,8 +94,20 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "{rung} にはディレクトリへの接続 (LDAPS) が必要です",
             ],
             [
-                "give the controller access to the directory and run again",
-                "ディレクトリへの接続を設定して、もう一度実行してください",
+                "run again with --directory DOMAIN --directory-user USER",
+                "--directory DOMAIN --directory-user USER を付けて、もう一度実行してください",
+            ],
+        )),
+        Need::OfflineJoin if !situation.offline_join => Some((
+            "needs-offline-join",
+            "",
+            [
+                "{rung} needs an offline join blob, which the controller cannot make",
+                "{rung} にはオフライン参加の BLOB が必要ですが、コントローラーで作成できません",
+            ],
+            [
+                "give the controller the directory and Samba's program net, then run again",
+                "ディレクトリへの接続と Samba の net コマンドを用意して、もう一度実行してください",
             ],
         )),
         _ => None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::Platform;
+use fleetmend_model::{DirectoryAction, Platform};
 use serde_json::Value;
 
 use crate::{Condition, Expression, ScriptFile};
@@ -47,10 +47,14 @@ pub struct Playbook {
     pub summary: Localized,
     /// What kind of host it is for.
     pub platform: Platform,
+    /// Playbooks that hosts of other platforms are given when this one is run.
+    pub also: Vec<String>,
     /// What the operator may set.
     pub parameters: Vec<Parameter>,
     /// How facts are gathered.
     pub diagnose: Step,
+    /// What the directory is asked after it; the answer stands as `facts.directory`.
+    pub consult: Option<Consult>,
     /// Names for expressions over the facts, in order; conditions and texts may use them.
     pub terms: Vec<Term>,
     /// How facts become a cause: the first rule whose condition holds.
@@ -73,12 +77,13 @@ pub struct Term {
 }
 
 impl Playbook {
-    /// Returns every script that the playbook runs, the same one perhaps more than once.
+    /// Returns every script that the playbook runs on PCs, the same one perhaps more than once.
     pub fn scripts(&self) -> impl Iterator<Item = &Arc<ScriptFile>> {
         let rungs = self.ladder.iter().flat_map(|rung| &rung.steps);
         std::iter::once(&self.diagnose)
             .chain(rungs)
             .chain(std::iter::once(&self.verify.step))
+            .filter(|step| step.action.is_none())
             .map(|step| &step.script)
     }
 }
@@ -188,6 +193,8 @@ pub enum Need {
     Reboot,
     /// The controller must reach the directory over LDAPS.
     Directory,
+    /// The controller must be able to make offline join blobs.
+    OfflineJoin,
 }
 
 /// A condition that must hold before a rung may touch the PC.
@@ -224,21 +231,49 @@ pub struct Rung {
     pub may_reboot: bool,
     /// About how long it takes.
     pub cost: Duration,
+    /// What must be known if the run is cut inside it; journaled before its first step.
+    pub caution: Option<Localized>,
+    /// Whether it may be begun once more in the same run when it was cut: the end of a step was
+    /// lost after one that may have changed something.
+    pub again_if_cut: bool,
 }
 
-/// One script run on the PC.
+/// A question to the directory that goes with a step on the PC.
+#[derive(Debug)]
+pub struct Consult {
+    /// The action, always one that changes nothing. Its name is `directory`.
+    pub step: Step,
+    /// When to ask, over the facts (or `verify`) just gathered; unset: always.
+    pub when: Option<Condition>,
+}
+
+/// A secret that a step is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// A parameter of type credential: `{"user": …, "password": …}`.
+    Credential(String),
+    /// What an earlier step of the rung made, under the name in its `makes`: a text.
+    Made(String),
+}
+
+/// One script run on the PC, or one action of the controller.
 #[derive(Debug)]
 pub struct Step {
     /// Its name, unique in its list.
     pub name: String,
-    /// What runs.
+    /// What runs. For an action: its schemas, under the name `directory/ACTION` and without text.
     pub script: Arc<ScriptFile>,
+    /// What the controller does instead of running the script.
+    pub action: Option<DirectoryAction>,
+    /// A condition over facts, parameters and answers; when false the step is left out.
+    pub when: Option<Condition>,
+    /// The name under which later steps of the rung may be given the secret that it makes.
+    pub makes: Option<String>,
     /// The JSON object it gets: each value an expression over `params`, `facts`, `host` and
     /// `answers`.
     pub with: Vec<(String, Expression)>,
-    /// Secret parameters it gets: JSON name → credential parameter. The step sees
-    /// `{"user": …, "password": …}` under that name.
-    pub secrets: Vec<(String, String)>,
+    /// Secret parameters it gets: JSON name → where it comes from.
+    pub secrets: Vec<(String, SecretFrom)>,
     /// How long it may take.
     pub deadline: Duration,
     /// Whether it may change the PC. Diagnose and verify never do.
@@ -250,6 +285,8 @@ pub struct Step {
 pub struct Verify {
     /// The step that gathers the evidence.
     pub step: Step,
+    /// What the directory is asked after it; the answer stands as `verify.directory`.
+    pub consult: Option<Consult>,
     /// What must hold, all of it, of `verify` (its answer), with `facts` (diagnose's) beside it.
     pub require: Vec<Guard>,
     /// A condition under which only a reboot is missing: the PC ends `reboot-pending`.

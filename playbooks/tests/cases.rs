@@ -364,6 +364,7 @@ fn nothing_is_without_a_case() {
                     Need::Parameter(_) => ask("blocked", "needs-parameter"),
                     Need::Reboot => ask("blocked", "needs-reboot"),
                     Need::Directory => ask("blocked", "needs-directory"),
+                    Need::OfflineJoin => ask("blocked", "needs-offline-join"),
                 }
             }
         }

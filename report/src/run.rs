@@ -197,7 +197,7 @@ impl HostReport {
             } if step.phase == Phase::Exec => {
                 self.exec = Some(ExecResult::from_answer(answer));
             }
-            HostEvent::RungStarted { rung } => self.rungs.push((rung.clone(), None)),
+            HostEvent::RungStarted { rung, .. } => self.rungs.push((rung.clone(), None)),
             HostEvent::RungEnded { rung, verified } => {
                 if let Some(last) = self.rungs.iter_mut().rev().find(|(name, _)| name == rung) {
                     last.1 = Some(*verified);
@@ -210,6 +210,7 @@ impl HostReport {
             HostEvent::Connecting
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepStarted { .. }
+            | HostEvent::StepSkipped { .. }
             | HostEvent::StepEnded { .. }
             | HostEvent::Diagnosed { .. } => {}
         }

@@ -70,6 +70,7 @@ pub(crate) fn repair_run() -> Vec<Record> {
         "pc-002",
         HostEvent::RungStarted {
             rung: "restart-netlogon".into(),
+            caution: None,
         },
     ));
     let rung = "restart-netlogon".to_owned();
@@ -199,6 +200,7 @@ fn finished(name: &str, outcome: Outcome, reason: &str, next: &str) -> Event {
         cause: None,
         reason: reason.into(),
         next: next.into(),
+        evidence: None,
         elapsed_ms: 1_500,
     };
     host(name, HostEvent::Finished { result })

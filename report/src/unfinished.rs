@@ -26,18 +26,19 @@ impl Progress {
         self.first.get_or_insert(at);
         self.latest = Some(at);
         match what {
-            HostEvent::StepStarted { step, changes } => {
+            HostEvent::StepStarted { step, changes, .. } => {
                 self.open = Some(step.to_string());
                 if *changes {
                     self.touched = Some(step.to_string());
                 }
             }
             HostEvent::StepEnded { step, .. } => self.close(step),
-            HostEvent::RungStarted { rung } => self.touched = Some(format!("repair/{rung}")),
+            HostEvent::RungStarted { rung, .. } => self.touched = Some(format!("repair/{rung}")),
             HostEvent::Connecting
             | HostEvent::Connected { .. }
             | HostEvent::ConnectFailed { .. }
             | HostEvent::Diagnosed { .. }
+            | HostEvent::StepSkipped { .. }
             | HostEvent::RungEnded { .. }
             | HostEvent::Finished { .. } => {}
         }
@@ -81,6 +82,7 @@ impl Progress {
             cause: None,
             reason,
             next,
+            evidence: None,
             elapsed_ms: u64::try_from(elapsed).unwrap_or(0),
         }
     }
@@ -126,7 +128,11 @@ mod tests {
 
     fn started(step: &StepRef, changes: bool) -> HostEvent {
         let step = step.clone();
-        HostEvent::StepStarted { step, changes }
+        HostEvent::StepStarted {
+            step,
+            changes,
+            place: fleetmend_model::Place::Pc,
+        }
     }
 
     fn ended(step: &StepRef) -> HostEvent {
@@ -149,7 +155,10 @@ mod tests {
             (started(&diagnose, false), "unknown(diagnose/s)"),
             (ended(&diagnose), "skipped(not-reached)"),
             (
-                HostEvent::RungStarted { rung: rung.clone() },
+                HostEvent::RungStarted {
+                    rung: rung.clone(),
+                    caution: None,
+                },
                 "unknown(repair/sc-reset)",
             ),
             (started(&repair, true), "unknown(repair/sc-reset/s)"),

@@ -254,6 +254,7 @@ fn need(need: &Need) -> String {
         Need::Parameter(name) => format!("the parameter {name}"),
         Need::Reboot => "a reboot".to_owned(),
         Need::Directory => "the directory".to_owned(),
+        Need::OfflineJoin => "offline join blobs".to_owned(),
     }
 }
 

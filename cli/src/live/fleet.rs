@@ -157,7 +157,7 @@ impl Fleet {
             } => {
                 self.doing(host, at, Doing::Phase(*phase, rung.clone()));
             }
-            HostEvent::RungStarted { rung } => {
+            HostEvent::RungStarted { rung, .. } => {
                 self.doing(host, at, Doing::Phase(Phase::Repair, Some(rung.clone())));
             }
             HostEvent::Finished { result } => {
@@ -176,6 +176,7 @@ impl Fleet {
             }
             HostEvent::Connected { .. }
             | HostEvent::ConnectFailed { .. }
+            | HostEvent::StepSkipped { .. }
             | HostEvent::StepEnded { .. }
             | HostEvent::Diagnosed { .. }
             | HostEvent::RungEnded { .. } => {}

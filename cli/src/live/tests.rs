@@ -40,6 +40,7 @@ fn end(name: &str, outcome: Outcome) -> HostResult {
         cause: None,
         reason: "no answer\nin time".into(),
         next: String::new(),
+        evidence: None,
         elapsed_ms: 2_100,
     }
 }
@@ -53,6 +54,7 @@ fn step(phase: Phase, rung: Option<&str>) -> HostEvent {
     HostEvent::StepStarted {
         step,
         changes: false,
+        place: fleetmend_model::Place::Pc,
     }
 }
 
@@ -94,6 +96,7 @@ fn fleet() -> Fleet {
         "pc-006",
         HostEvent::RungStarted {
             rung: "sc-reset".into(),
+            caution: None,
         },
     ));
     records.push(host(900, "pc-007", step(Phase::Verify, Some("sc-reset"))));

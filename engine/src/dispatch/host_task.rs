@@ -161,7 +161,7 @@ impl Pc {
             match self.next() {
                 Action::Connect => self.connect().await?,
                 Action::Run(call) => self.run(call).await?,
-                Action::Note(HostEvent::RungStarted { rung }) => {
+                Action::Note(HostEvent::RungStarted { rung, .. }) => {
                     if let Some(ending) = self.start_rung(rung).await? {
                         return Ok(ending);
                     }
@@ -249,9 +249,12 @@ impl Pc {
             }
         }
         self.clock = PhaseClock::default();
-        self.note(HostEvent::RungStarted { rung })
-            .await
-            .map(|()| None)
+        self.note(HostEvent::RungStarted {
+            rung,
+            caution: None,
+        })
+        .await
+        .map(|()| None)
     }
 
     /// Returns the credential with leave to use it; `None` when the gate is closed or the run

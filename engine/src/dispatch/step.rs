@@ -1,11 +1,13 @@
 //! Running one step on one PC.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetmend_model::{HostEvent, Secret, StepEnd, StepRef};
-use fleetmend_transport::{ExecOutput, Limits, SessionError, StepRequest};
+use fleetmend_model::{HostEvent, Place, Secret, StepEnd, StepRef};
+use fleetmend_playbooks::SecretFrom;
+use fleetmend_transport::{ExecOutput, Limits, Script, SessionError, StepRequest};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,7 @@ use super::host_task::{GRACE, Pc, millis};
 use super::recorder::Halted;
 use super::scrub::scrub;
 use crate::machine::{self, Call};
-use crate::program::{ExecJob, Job, Program, StepPlan};
+use crate::program::{ExecJob, Job, Program, StepPlan, StepRun};
 
 /// How much of each stream of a command by hand the journal keeps.
 const KEPT_OUTPUT: usize = 64 * 1024;
@@ -57,10 +59,15 @@ impl Pc {
         self.note(HostEvent::StepStarted {
             step: step.clone(),
             changes: plan.changes,
+            place: plan.place(),
         })
         .await?;
         let start = Instant::now();
-        let request = self.request(plan, params);
+        let StepRun::Script(script) = &plan.run else {
+            let reason = "the controller has no directory".to_owned();
+            return self.ended(step, StepEnd::NotRun { reason }, start).await;
+        };
+        let request = self.request(plan, script.clone(), params);
         let mut end = self.send(&request, plan, &token).await;
         let secrets: Vec<Secret> = request
             .credentials
@@ -73,16 +80,24 @@ impl Pc {
     }
 
     /// Builds the request with the credentials that the step needs.
-    fn request(&self, plan: &StepPlan, params: Map<String, Value>) -> StepRequest {
+    fn request(
+        &self,
+        plan: &StepPlan,
+        script: Arc<Script>,
+        params: Map<String, Value>,
+    ) -> StepRequest {
         let mut credentials = BTreeMap::new();
-        for (name, parameter) in &plan.secrets {
+        for (name, from) in &plan.secrets {
+            let SecretFrom::Credential(parameter) = from else {
+                continue;
+            };
             let Some(held) = self.held.iter().find(|held| held.parameter == *parameter) else {
                 continue;
             };
             credentials.insert(name.clone(), held.credential.clone());
         }
         StepRequest {
-            script: plan.script.clone(),
+            script,
             params,
             secrets: BTreeMap::new(),
             credentials,
@@ -141,6 +156,7 @@ impl Pc {
         self.note(HostEvent::StepStarted {
             step: step.clone(),
             changes: true,
+            place: Place::Pc,
         })
         .await?;
         let start = Instant::now();

@@ -61,6 +61,7 @@ impl Ending {
             cause,
             reason,
             next,
+            evidence: None,
             elapsed_ms,
         }
     }

@@ -298,7 +298,10 @@ impl Machine<'_> {
             };
             return Action::Finish(ending::playbook_error(self.state, &error));
         }
-        Action::Note(HostEvent::RungStarted { rung })
+        Action::Note(HostEvent::RungStarted {
+            rung,
+            caution: None,
+        })
     }
 
     /// Returns the action that runs a step, or the ending if its parameters cannot be told.

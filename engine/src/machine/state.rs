@@ -130,15 +130,16 @@ impl PcState {
                     reason: reason.clone(),
                 };
             }
-            HostEvent::StepStarted { step, changes } => {
+            HostEvent::StepStarted { step, changes, .. } => {
                 self.running = Some((step.clone(), *changes));
             }
+            HostEvent::StepSkipped { .. } => {}
             HostEvent::StepEnded { step, end, .. } => self.step_ended(step, end),
             HostEvent::Diagnosed { cause } => {
                 self.found.get_or_insert_with(|| cause.clone());
                 self.cause = Some(cause.clone());
             }
-            HostEvent::RungStarted { rung } => {
+            HostEvent::RungStarted { rung, .. } => {
                 self.rung = Some(RungState {
                     id: rung.clone(),
                     ..RungState::default()

@@ -135,6 +135,7 @@ fn drive(job: &Job, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
                     HostEvent::StepStarted {
                         step: call.step.clone(),
                         changes,
+                        place: fleetmend_model::Place::Pc,
                     },
                     HostEvent::StepEnded {
                         step: call.step,

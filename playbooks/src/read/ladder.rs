@@ -9,7 +9,7 @@ use crate::nearest::nearest;
 use crate::read::reader::Reader;
 use crate::read::rules::label;
 use crate::read::steps::{STEP_KEYS, StepContext};
-use crate::{CauseKind, CauseRule, Need, Rung, Step};
+use crate::{CauseKind, CauseRule, Need, Rung, SecretFrom, Step};
 
 /// The causes that a rung can be for.
 pub(crate) struct Causes<'a> {
@@ -84,6 +84,8 @@ impl Reader<'_> {
             steps: steps?,
             may_reboot,
             cost,
+            caution: None,
+            again_if_cut: false,
         })
     }
 
@@ -202,7 +204,10 @@ impl Reader<'_> {
                 continue;
             }
             let read = self.step(item, &label, &step, None, context);
-            for (_, name) in read.iter().flat_map(|read| &read.secrets) {
+            for (_, from) in read.iter().flat_map(|read| &read.secrets) {
+                let SecretFrom::Credential(name) = from else {
+                    continue;
+                };
                 if !needs.contains(&Need::CredentialOnPc(name.clone())) {
                     self.error(
                         item.at,

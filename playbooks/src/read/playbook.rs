@@ -120,8 +120,10 @@ impl Reader<'_> {
             name: name?,
             summary: summary?,
             platform,
+            also: Vec::new(),
             parameters,
             diagnose,
+            consult: None,
             terms,
             causes,
             ladder: ladder?,
@@ -225,6 +227,7 @@ impl Reader<'_> {
         };
         Some(Verify {
             step,
+            consult: None,
             require,
             reboot_pending,
             ask_again,

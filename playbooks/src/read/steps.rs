@@ -12,7 +12,7 @@ use crate::error::Problem;
 use crate::nearest::nearest;
 use crate::read::names::Visible;
 use crate::read::reader::Reader;
-use crate::{Expression, ParameterKind, SchemaSide, ScriptFile, Step};
+use crate::{Expression, ParameterKind, SchemaSide, ScriptFile, SecretFrom, Step};
 
 /// How long a step may take if the playbook does not say.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -104,6 +104,9 @@ impl Reader<'_> {
         Some(Step {
             name,
             script,
+            action: None,
+            when: None,
+            makes: None,
             with: with?,
             secrets: secrets?,
             deadline,
@@ -149,7 +152,7 @@ impl Reader<'_> {
         map: &Map,
         step: &str,
         visible: &Visible<'_>,
-    ) -> Option<Vec<(String, String)>> {
+    ) -> Option<Vec<(String, SecretFrom)>> {
         let Some(node) = map.get("secrets") else {
             return Some(Vec::new());
         };
@@ -159,7 +162,8 @@ impl Reader<'_> {
                 continue;
             };
             self.check_credential(name, entry.value.at, step, visible);
-            secrets.push((entry.key.text.clone(), name.to_owned()));
+            let from = SecretFrom::Credential(name.to_owned());
+            secrets.push((entry.key.text.clone(), from));
         }
         Some(secrets)
     }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_engine::{Judge, Parameters, Program, RungPlan, StepPlan, VerifyPlan};
+use fleetmend_engine::{Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan};
 use fleetmend_model::{Cause, Facts, StepRef};
-use fleetmend_playbooks::{Decision, DecisionError, Situation, StopKind, VerifyVerdict};
+use fleetmend_playbooks::{
+    Decision, DecisionError, SecretFrom, Situation, StopKind, VerifyVerdict,
+};
 use fleetmend_transport::Script;
 use serde_json::{Map, Value};
 
@@ -16,17 +18,21 @@ const LADDER: [(&str, bool); 3] = [("restart", false), ("reset", false), ("join"
 pub struct TestJudge;
 
 pub fn program() -> Program {
-    let step = |name: &str, changes: bool, secrets: Vec<(String, String)>| StepPlan {
+    let step = |name: &str, changes: bool, secrets: Vec<(String, SecretFrom)>| StepPlan {
         name: name.into(),
-        script: Arc::new(Script {
+        run: StepRun::Script(Arc::new(Script {
             name: format!("test/{name}"),
             text: "$x".into(),
-        }),
+        })),
         secrets,
+        makes: None,
         deadline: Duration::from_secs(60),
         changes,
     };
-    let secret = vec![("domain".to_owned(), "domain".to_owned())];
+    let secret = vec![(
+        "domain".to_owned(),
+        SecretFrom::Credential("domain".to_owned()),
+    )];
     let rungs = [
         ("restart", vec![step("restart", true, vec![])]),
         (
