@@ -6,9 +6,10 @@ use fleetmend_model::{Cause, CauseId, Facts};
 use serde_json::{Map, Value};
 
 use crate::condition::render;
+use crate::consult::with_directory;
 use crate::need::{Missing, missing};
 use crate::scope::Scope;
-use crate::{CauseKind, CauseRule, Guard, Language, Localized, Playbook, Rung, Step};
+use crate::{CauseKind, CauseRule, Guard, Language, Localized, Playbook, Rung};
 
 /// What the decision knows beside the facts.
 #[derive(Clone, Debug, Default)]
@@ -194,7 +195,8 @@ impl Playbook {
         facts: &Facts,
         situation: &Situation,
     ) -> Result<VerifyVerdict, DecisionError> {
-        let scope = self.scope(facts, situation)?.with("verify", verify);
+        let verify = with_directory(verify.clone(), self.verify.consult.as_ref());
+        let scope = self.scope(facts, situation)?.with("verify", &verify);
         if let Some(pending) = &self.verify.reboot_pending
             && pending.holds(&scope)?
         {
@@ -217,8 +219,13 @@ impl Playbook {
     }
 
     /// Returns the names that conditions can use, terms included.
-    fn scope(&self, facts: &Facts, situation: &Situation) -> Result<Scope, DecisionError> {
-        let mut scope = Scope::of(situation).with("facts", &facts.to_value());
+    pub(crate) fn scope(
+        &self,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<Scope, DecisionError> {
+        let facts = with_directory(facts.to_value(), self.consult.as_ref());
+        let mut scope = Scope::of(situation).with("facts", &facts);
         for term in &self.terms {
             let value = term.value.run(&scope)?;
             scope.insert(&term.name, value);
@@ -283,24 +290,6 @@ impl Playbook {
             reason: render(guard.reason.text(language), scope, &place("reason"))?,
             next: render(guard.next.text(language), scope, &place("next"))?,
         }))
-    }
-}
-
-impl Step {
-    /// Computes the JSON object that the step gets, without its secrets.
-    ///
-    /// # Errors
-    /// [`DecisionError`] when an expression names what is not there.
-    pub fn params(
-        &self,
-        facts: &Facts,
-        situation: &Situation,
-    ) -> Result<Map<String, Value>, DecisionError> {
-        let scope = Scope::of(situation).with("facts", &facts.to_value());
-        self.with
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), value.evaluate(&scope)?)))
-            .collect()
     }
 }
 

@@ -140,8 +140,50 @@ pub enum Problem {
     SecretInWith { name: String },
     #[error("the rung hands `{name}` to the PC; say so with `needs: [credential-on-pc: {name}]`")]
     UndeclaredCredential { name: String },
+    #[error("`{action}` is taken in the directory; say so with `needs: [{need}]`")]
+    UndeclaredNeed {
+        action: &'static str,
+        need: &'static str,
+    },
     #[error("{phase} must not change the PC, so `changes: true` is refused")]
     MustNotChange { phase: &'static str },
+    #[error("{phase} must not change the directory, so `{action}` is refused")]
+    MustOnlyAsk {
+        phase: &'static str,
+        action: &'static str,
+    },
+    #[error("a step has either `script` or `action`, not both")]
+    ScriptAndAction,
+    #[error("a step needs `script` or `action`")]
+    NeitherScriptNorAction,
+    #[error("`{action}` {} the directory, so `changes: {}` is refused",
+        if *.changes { "changes" } else { "does not change" }, !.changes)]
+    ActionChanges { action: &'static str, changes: bool },
+    #[error("`{name}` makes no secret; {} do", list(.makers))]
+    MakesNothing {
+        name: String,
+        makers: Vec<&'static str>,
+    },
+    #[error(
+        "`{action}` makes a secret; name it with `makes`, so that a later step can be given it"
+    )]
+    MakesNameless { action: &'static str },
+    #[error("a step that makes a secret is never left out; put the condition on the rung")]
+    MakesMaybe,
+    #[error("a parameter is named `{name}` too; give the secret another name")]
+    AmbiguousSecret { name: String },
+    #[error("`{giver}` gives a field `directory` itself, where the directory's answer belongs")]
+    GivesDirectory { giver: String },
+    #[error("expressions are not filled in here; write the text without braces")]
+    NoTemplate,
+    #[error("`{name}` is for {platform} hosts, and so is `{other}`")]
+    SamePlatform {
+        name: String,
+        platform: &'static str,
+        other: String,
+    },
+    #[error("`{name}` names playbooks under `also` itself; list them here")]
+    AlsoNested { name: String },
     #[error("a parameter of type credential is always secret, and only those are")]
     SecretType,
     #[error("the default is {found}, which is not of type {kind}")]

@@ -3,7 +3,9 @@
 //! [`Playbook::load`] reads and checks one; [`Playbook::decide`] and [`Playbook::verified`] are
 //! pure. How to write a playbook stands in `docs/playbooks/writing.md`.
 
+mod actions;
 mod condition;
+mod consult;
 mod decision;
 mod error;
 mod library;
@@ -16,6 +18,7 @@ mod scope;
 mod script;
 mod source;
 
+pub use actions::action_file;
 pub use condition::{Condition, Expression, ExpressionError};
 pub use decision::{
     Decision, DecisionError, Situation, StopKind, VerifyVerdict, refused_credential,

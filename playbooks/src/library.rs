@@ -42,14 +42,25 @@ impl Playbook {
     /// # Errors
     /// As [`Playbook::load_file`] and [`Playbook::load_shipped`].
     pub fn load(name_or_path: &str) -> Result<Self, PlaybookErrors> {
-        let path = Path::new(name_or_path);
-        let is_yaml = path
-            .extension()
-            .is_some_and(|ending| ending == "yaml" || ending == "yml");
-        if is_yaml || name_or_path.contains(['/', '\\']) {
-            return Self::load_file(path);
+        match file_named(name_or_path) {
+            Some(path) => Self::load_file(path),
+            None => Self::load_shipped(name_or_path),
         }
-        Self::load_shipped(name_or_path)
+    }
+
+    /// Loads the playbooks for hosts of other platforms, in the order of `also`: shipped ones of
+    /// a shipped playbook, else the files beside its own. `name_or_path` is what this one was
+    /// loaded by.
+    ///
+    /// # Errors
+    /// As [`Playbook::load`], of the first that is wrong.
+    pub fn load_also(&self, name_or_path: &str) -> Result<Vec<Self>, PlaybookErrors> {
+        let path = file_named(name_or_path);
+        let load = |name: &String| match path {
+            Some(path) => Self::load_file(&path.with_file_name(format!("{name}.yaml"))),
+            None => Self::load_shipped(name),
+        };
+        self.also.iter().map(load).collect()
     }
 
     /// Loads a playbook that is inside the binary.
@@ -94,6 +105,15 @@ impl Playbook {
     }
 }
 
+/// Returns the file that an operator named, or nothing for a shipped playbook.
+fn file_named(name_or_path: &str) -> Option<&Path> {
+    let path = Path::new(name_or_path);
+    let is_yaml = path
+        .extension()
+        .is_some_and(|ending| ending == "yaml" || ending == "yml");
+    (is_yaml || name_or_path.contains(['/', '\\'])).then_some(path)
+}
+
 /// Why a shipped playbook could not be written to a folder.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -120,24 +140,19 @@ pub enum ExportError {
 }
 
 /// Writes a shipped playbook with its scripts and schemas into a folder, to be edited and run
-/// from there, and returns the files, the YAML first. Nothing is overwritten.
+/// from there, and returns the files, the YAML first. The playbooks that it names under `also`
+/// are written beside it, for without them it does not load. Nothing is overwritten.
 ///
 /// # Errors
 /// [`ExportError`]; files written before it stay.
 pub fn export(name: &str, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
-    let yaml = LIBRARY
-        .get_file(format!("{name}.yaml"))
-        .filter(|_| library().contains(&name))
-        .ok_or_else(|| ExportError::NotShipped {
-            name: name.to_owned(),
-        })?;
-    let folders = [name.to_owned(), format!("{name}/include")];
-    let beside = folders
-        .iter()
-        .filter_map(|folder| LIBRARY.get_dir(folder))
-        .flat_map(include_dir::Dir::files);
-    let files: Vec<_> = std::iter::once(yaml)
-        .chain(beside)
+    let not_shipped = || ExportError::NotShipped {
+        name: name.to_owned(),
+    };
+    let playbook = Playbook::load_shipped(name).map_err(|_| not_shipped())?;
+    let names = std::iter::once(&playbook.name).chain(&playbook.also);
+    let files: Vec<_> = names
+        .flat_map(|name| shipped_files(name))
         .map(|file| (folder.join(file.path()), file))
         .collect();
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
@@ -154,6 +169,19 @@ pub fn export(name: &str, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
         std::fs::write(path, file.contents()).map_err(io)?;
     }
     Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Returns the files of a shipped playbook, the YAML first.
+fn shipped_files(name: &str) -> impl Iterator<Item = &'static include_dir::File<'static>> {
+    let folders = [name.to_owned(), format!("{name}/include")];
+    let beside = folders
+        .into_iter()
+        .filter_map(|folder| LIBRARY.get_dir(folder))
+        .flat_map(include_dir::Dir::files);
+    LIBRARY
+        .get_file(format!("{name}.yaml"))
+        .into_iter()
+        .chain(beside)
 }
 
 fn shipped_stem(path: &'static Path) -> Option<&'static str> {

@@ -1,5 +1,7 @@
 //! YAML text → checked playbook, with every error found.
 
+pub(crate) mod actions;
+pub(crate) mod also;
 pub(crate) mod ladder;
 pub(crate) mod names;
 pub(crate) mod playbook;

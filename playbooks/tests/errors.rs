@@ -220,7 +220,7 @@ fn each_mistake_has_its_message() {
         (
             "needs: [{credential-on-pc: admin}]",
             "needs: [reboots]",
-            "mend.yaml:19:13: in repair/fix: unknown need `reboots`, did you mean `reboot`?; there are `reboot`, `directory`\n\
+            "mend.yaml:19:13: in repair/fix: unknown need `reboots`, did you mean `reboot`?; there are `reboot`, `directory`, `offline-join`\n\
           mend.yaml:23:9: in repair/fix/mend: the rung hands `admin` to the PC; say so with `needs: [credential-on-pc: admin]`",
         ),
         (

@@ -1,15 +1,17 @@
 //! The rungs of the ladder.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_yaml::{Map, Node};
+use fleetmend_yaml::{Map, Node, Position};
 
 use crate::error::Problem;
 use crate::nearest::nearest;
+use crate::read::names::Visible;
 use crate::read::reader::Reader;
 use crate::read::rules::label;
-use crate::read::steps::{STEP_KEYS, StepContext};
-use crate::{CauseKind, CauseRule, Need, Rung, SecretFrom, Step};
+use crate::read::steps::{RUNG_STEP_KEYS, StepContext};
+use crate::{CauseKind, CauseRule, Localized, Need, Rung, SecretFrom, Step};
 
 /// The causes that a rung can be for.
 pub(crate) struct Causes<'a> {
@@ -49,7 +51,15 @@ impl Reader<'_> {
         context: &mut StepContext<'_>,
     ) -> Option<Rung> {
         let required = ["id", "summary", "for", "steps"];
-        let known = ["when", "needs", "guards", "may-reboot", "cost"];
+        let known = [
+            "when",
+            "needs",
+            "guards",
+            "may-reboot",
+            "cost",
+            "caution",
+            "again-if-cut",
+        ];
         let map = self.map(node, step, &required, &known)?;
         let id = map.get("id").and_then(|node| self.id(node, step, "rung"));
         let summary = map
@@ -66,10 +76,9 @@ impl Reader<'_> {
         let steps = map
             .get("steps")
             .and_then(|node| self.steps(node, step, &needs, context));
-        let may_reboot = match map.get("may-reboot") {
-            Some(node) => self.boolean(node, step)?,
-            None => false,
-        };
+        let may_reboot = self.flag(map, "may-reboot", step)?;
+        let again_if_cut = self.flag(map, "again-if-cut", step)?;
+        let caution = map.get("caution").map(|node| self.plain(node, step));
         let cost = match map.get("cost") {
             Some(node) => self.duration(node, step)?,
             None => Duration::from_secs(30),
@@ -84,8 +93,11 @@ impl Reader<'_> {
             steps: steps?,
             may_reboot,
             cost,
-            caution: None,
-            again_if_cut: false,
+            caution: match caution {
+                Some(caution) => Some(caution?),
+                None => None,
+            },
+            again_if_cut,
         })
     }
 
@@ -139,8 +151,8 @@ impl Reader<'_> {
                 node,
                 step,
                 "need",
-                &["reboot", "directory"],
-                &[Need::Reboot, Need::Directory],
+                &["reboot", "directory", "offline-join"],
+                &[Need::Reboot, Need::Directory, Need::OfflineJoin],
             );
         }
         let map = self.map(node, step, &[], &["credential-on-pc", "parameter"])?;
@@ -173,6 +185,23 @@ impl Reader<'_> {
         Some(Need::Parameter(name.to_owned()))
     }
 
+    /// Reads `true` or `false`; without the key false.
+    fn flag(&mut self, map: &Map, key: &str, step: &str) -> Option<bool> {
+        match map.get(key) {
+            Some(node) => self.boolean(node, step),
+            None => Some(false),
+        }
+    }
+
+    /// Reads a text in which no expression stands.
+    fn plain(&mut self, node: &Node, step: &str) -> Option<Localized> {
+        let text = self.localized(node, step)?;
+        if [&text.en, &text.ja].iter().any(|text| text.contains("{{")) {
+            self.error(node.at, step, Problem::NoTemplate);
+        }
+        Some(text)
+    }
+
     fn steps(
         &mut self,
         node: &Node,
@@ -186,38 +215,76 @@ impl Reader<'_> {
         }
         let mut seen = Vec::new();
         let mut steps = Vec::new();
+        // What the steps before in the same rung have answered and made.
+        let mut visible = context.visible.clone();
+        let mut made = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let label = label(item, "name", index);
             let step = format!("{rung}/{label}");
             self.unique("step", &label, item, &step, &mut seen);
-            if self
-                .map(item, &step, &["name", "script"], &STEP_KEYS)
-                .is_none()
-            {
+            if self.map(item, &step, &["name"], &RUNG_STEP_KEYS).is_none() {
                 continue;
             }
             let Some(name) = item.get("name") else {
                 continue;
             };
-            let at = name.at;
-            if self.variable(&label, at, &step, "step").is_none() {
+            if self.variable(&label, name.at, &step, "step").is_none() {
                 continue;
             }
-            let read = self.step(item, &label, &step, None, context);
-            for (_, from) in read.iter().flat_map(|read| &read.secrets) {
-                let SecretFrom::Credential(name) = from else {
-                    continue;
-                };
-                if !needs.contains(&Need::CredentialOnPc(name.clone())) {
-                    self.error(
-                        item.at,
-                        &step,
-                        Problem::UndeclaredCredential { name: name.clone() },
-                    );
+            let mut context = StepContext {
+                platform: context.platform,
+                scripts: &mut *context.scripts,
+                visible: &visible,
+                made,
+            };
+            let read = self.step(item, &label, &step, None, &mut context);
+            made = context.made;
+            if let Some(read) = read {
+                self.check_needs(&read, item, &step, needs);
+                if let Some(secret) = &read.makes {
+                    let at = item.get("makes").unwrap_or(item);
+                    self.unique("secret", secret, at, &step, &mut made);
                 }
+                let answers = visible.answers.entry(label).or_default();
+                answers.push(Arc::clone(&read.script));
+                steps.push(read);
+            } else if let Some(map) = item.as_map() {
+                self.keep_names(map, &label, &mut visible, &mut made);
             }
-            steps.extend(read);
         }
         Some(steps)
+    }
+
+    /// Keeps the names of a step that is wrong otherwise: that is told where it stands.
+    fn keep_names(
+        &self,
+        map: &Map,
+        label: &str,
+        visible: &mut Visible<'_>,
+        made: &mut Vec<(String, Position)>,
+    ) {
+        visible.answers.entry(label.to_owned()).or_default();
+        if let Some(node) = map.get("makes")
+            && let Some(name) = node.as_str()
+        {
+            made.push((name.to_owned(), node.at));
+        }
+    }
+
+    /// Checks that a rung says what its step cannot do without.
+    fn check_needs(&mut self, read: &Step, item: &Node, step: &str, needs: &[Need]) {
+        if let Some(action) = read.action {
+            let at = item.get("action").map_or(item.at, |node| node.at);
+            self.check_action_needs(action, at, step, needs);
+        }
+        for (_, from) in &read.secrets {
+            let SecretFrom::Credential(name) = from else {
+                continue;
+            };
+            if !needs.contains(&Need::CredentialOnPc(name.clone())) {
+                let name = name.clone();
+                self.error(item.at, step, Problem::UndeclaredCredential { name });
+            }
+        }
     }
 }

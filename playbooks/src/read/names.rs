@@ -7,10 +7,20 @@ use fleetmend_yaml::Position;
 use serde_json::Value;
 
 use crate::condition::{is_global, template_names};
+use crate::consult::DIRECTORY;
 use crate::error::Problem;
 use crate::nearest::nearest;
 use crate::read::reader::Reader;
 use crate::{Expression, Localized, Parameter, ScriptFile};
+
+/// Who gives facts or evidence.
+#[derive(Clone)]
+pub(crate) struct Giver {
+    /// The script on the PC.
+    pub(crate) script: Arc<ScriptFile>,
+    /// The action whose answer stands in the field `directory`, if the playbook asks.
+    pub(crate) directory: Option<Arc<ScriptFile>>,
+}
 
 /// What expressions of one part of a playbook can see.
 #[derive(Clone, Default)]
@@ -20,9 +30,9 @@ pub(crate) struct Visible<'a> {
     /// Names of parameters that are declared, but wrongly: that is told where they stand.
     pub(crate) wrong_params: &'a [String],
     /// Whoever gives `facts`.
-    pub(crate) facts: Option<Arc<ScriptFile>>,
+    pub(crate) facts: Option<Giver>,
     /// Whoever gives `verify`.
-    pub(crate) verify: Option<Arc<ScriptFile>>,
+    pub(crate) verify: Option<Giver>,
     /// Whoever may have given `answers`, by step name.
     pub(crate) answers: BTreeMap<String, Vec<Arc<ScriptFile>>>,
     /// Defined terms.
@@ -83,7 +93,7 @@ impl Visible<'_> {
         match (root, &self.facts, &self.verify) {
             ("params", ..) => self.param_problem(rest),
             ("host", ..) => None,
-            ("facts", Some(script), _) | ("verify", _, Some(script)) => given(script, root, rest),
+            ("facts", Some(giver), _) | ("verify", _, Some(giver)) => giver.problem(root, rest),
             ("answers", ..) if !self.answers.is_empty() => self.answer_problem(rest),
             _ if self.terms.iter().any(|term| term == root) || is_global(root) => None,
             _ => {
@@ -107,6 +117,11 @@ impl Visible<'_> {
         }
     }
 
+    /// Tells whether a parameter of this name is declared, rightly or wrongly.
+    pub(crate) fn is_param(&self, name: &str) -> bool {
+        self.is_wrong_param(name) || self.params.iter().any(|param| param.name == name)
+    }
+
     /// Tells whether a parameter is declared, but wrongly.
     pub(crate) fn is_wrong_param(&self, name: &str) -> bool {
         self.wrong_params.iter().any(|known| known == name)
@@ -115,7 +130,7 @@ impl Visible<'_> {
     fn param_problem(&self, rest: &str) -> Option<Problem> {
         let name = rest.split('.').next().unwrap_or(rest);
         let names = || self.params.iter().map(|param| param.name.as_str());
-        if name.is_empty() || self.is_wrong_param(name) || names().any(|known| known == name) {
+        if name.is_empty() || self.is_param(name) {
             return None;
         }
         let nearest = nearest(name, names());
@@ -143,6 +158,17 @@ impl Visible<'_> {
             .map(|script| given(script, &root, path))
             .collect::<Option<_>>()?;
         problems.into_iter().next()
+    }
+}
+
+impl Giver {
+    /// Returns what is wrong with a path into what is given, if anything.
+    fn problem(&self, root: &str, path: &str) -> Option<Problem> {
+        let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+        match &self.directory {
+            Some(action) if first == DIRECTORY => given(action, &format!("{root}.{first}"), rest),
+            _ => given(&self.script, root, path),
+        }
     }
 }
 

@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{PlaybookError, PlaybookErrors, Problem};
 use crate::read::ladder::Causes;
-use crate::read::names::Visible;
+use crate::read::names::{Giver, Visible};
 use crate::read::reader::Reader;
-use crate::read::steps::{STEP_KEYS, Scripts, StepContext};
+use crate::read::steps::{PHASE_KEYS, Scripts, StepContext};
 use crate::source::Source;
-use crate::{CauseRule, Parameter, Playbook, ScriptFile, Verify};
+use crate::{CauseRule, Consult, Parameter, Playbook, ScriptFile, Step, Verify};
 
 /// Reads and checks a playbook.
 ///
@@ -27,7 +27,7 @@ pub(crate) fn read(
     source: &Source,
 ) -> Result<Playbook, PlaybookErrors> {
     let limits = Limits {
-        max_bytes: 1024 * 1024,
+        max_bytes: LIMIT,
         ..Limits::default()
     };
     let document = Document::parse(text, &limits).map_err(|errors| {
@@ -53,8 +53,11 @@ pub(crate) fn read(
     }
 }
 
+/// Bytes that a playbook may have.
+pub(crate) const LIMIT: usize = 1024 * 1024;
+
 const REQUIRED: [&str; 6] = ["name", "summary", "diagnose", "causes", "repair", "verify"];
-const KNOWN: [&str; 3] = ["platform", "parameters", "define"];
+const KNOWN: [&str; 4] = ["platform", "also", "parameters", "define"];
 
 impl Reader<'_> {
     fn playbook(&mut self, root: &Node, stem: &str, text: &str) -> Option<Playbook> {
@@ -66,8 +69,8 @@ impl Reader<'_> {
             .get("summary")
             .and_then(|node| self.localized(node, "summary"));
         let platform = self.platform(map)?;
+        let also = self.also(map, stem, platform);
         let parameters = self.parameters(map.get("parameters"));
-        let mut scripts = Scripts::default();
         let wrong_params = undeclared(map.get("parameters"), &parameters);
         let mut visible = Visible {
             params: &parameters,
@@ -75,55 +78,35 @@ impl Reader<'_> {
             ..Visible::default()
         };
 
-        let mut context = StepContext {
+        let mut context = Context {
             platform,
-            scripts: &mut scripts,
-            visible: &visible,
+            scripts: Scripts::default(),
         };
-        let diagnose = map.get("diagnose").and_then(|node| {
-            self.map(node, "diagnose", &["script"], &STEP_KEYS)?;
-            self.step(node, "diagnose", "diagnose", Some("diagnose"), &mut context)
-        });
         // Without the facts' schema every name in every condition would be reported.
-        let diagnose = diagnose?;
-        visible.facts = Some(Arc::clone(&diagnose.script));
+        let (diagnose, consult) =
+            self.diagnose(map.get("diagnose")?, &mut visible, &mut context)?;
         let terms = self.terms(map.get("define"), &mut visible);
         let causes = self.causes_of(map, &visible);
-
-        let with_terms = visible.clone();
-        visible.answers = self.answers(map, platform, &mut scripts);
-        visible.terms = Vec::new();
-        let verify = map.get("verify").and_then(|node| {
-            self.verify(
-                node,
-                &with_terms,
-                &mut StepContext {
-                    platform,
-                    scripts: &mut scripts,
-                    visible: &visible,
-                },
-            )
-        });
-        let mut context = StepContext {
-            platform,
-            scripts: &mut scripts,
-            visible: &with_terms,
-        };
+        let in_rungs = visible.clone();
+        visible.answers = self.answers(map, &mut context);
+        let verify = map
+            .get("verify")
+            .and_then(|node| self.verify(node, visible, &mut context));
         let known = Causes {
             rules: &causes,
             declared: ids(map.get("causes")),
         };
         let ladder = map
             .get("repair")
-            .map(|node| self.ladder(node, &known, &mut context));
+            .map(|node| self.ladder(node, &known, &mut context.step(&in_rungs)));
         let mut playbook = Playbook {
             name: name?,
             summary: summary?,
             platform,
-            also: Vec::new(),
+            also,
             parameters,
             diagnose,
-            consult: None,
+            consult,
             terms,
             causes,
             ladder: ladder?,
@@ -150,39 +133,52 @@ impl Reader<'_> {
         Some(name)
     }
 
-    fn platform(&mut self, map: &Map) -> Option<Platform> {
-        let Some(node) = map.get("platform") else {
-            return Some(Platform::default());
-        };
-        let meanings = [Platform::Windows, Platform::Posix];
-        self.word(node, "", "platform", &["windows", "posix"], &meanings)
-    }
-
     fn causes_of(&mut self, map: &Map, visible: &Visible<'_>) -> Vec<CauseRule> {
         map.get("causes")
             .map(|node| self.causes(node, visible))
             .unwrap_or_default()
     }
 
-    /// Collects the scripts whose answers a later step may use, by step name.
+    /// Reads `diagnose`, and the question to the directory that goes with it; from then on
+    /// expressions see the facts.
+    fn diagnose(
+        &mut self,
+        node: &Node,
+        visible: &mut Visible<'_>,
+        context: &mut Context,
+    ) -> Option<(Step, Option<Consult>)> {
+        let phase = "diagnose";
+        let map = self.map(node, phase, &["script"], &PHASE_KEYS)?;
+        let step = self.step(node, phase, phase, Some(phase), &mut context.step(visible))?;
+        visible.facts = Some(Giver {
+            script: Arc::clone(&step.script),
+            directory: None,
+        });
+        let consult = self.consult(map, phase, &mut context.step(visible));
+        visible.facts = Some(self.giver(map, phase, &step.script));
+        Some((step, consult))
+    }
+
+    /// Collects what the steps of rungs may have answered, for verify, by step name.
     fn answers(
         &mut self,
         map: &Map,
-        platform: Platform,
-        scripts: &mut Scripts,
+        context: &mut Context,
     ) -> BTreeMap<String, Vec<Arc<ScriptFile>>> {
         let mut answers: BTreeMap<String, Vec<_>> = BTreeMap::new();
         let rungs = map.get("repair").and_then(Node::as_seq).unwrap_or_default();
         for rung in rungs {
             let label = rung.get("id").and_then(Node::as_str).unwrap_or_default();
-            for step in rung.get("steps").and_then(Node::as_seq).unwrap_or_default() {
-                let Some((name, step)) = step.get("name").and_then(Node::as_str).zip(step.as_map())
+            for item in rung.get("steps").and_then(Node::as_seq).unwrap_or_default() {
+                let Some((name, step)) = item.get("name").and_then(Node::as_str).zip(item.as_map())
                 else {
                     continue;
                 };
                 let place = format!("repair/{label}/{name}");
-                let script = self.script(step, &place, platform, scripts);
-                answers.entry(name.to_owned()).or_default().extend(script);
+                let (platform, scripts) = (context.platform, &mut context.scripts);
+                let run = self.run(step, item.at, &place, platform, scripts);
+                let file = run.map(|(file, _)| file);
+                answers.entry(name.to_owned()).or_default().extend(file);
             }
         }
         answers
@@ -191,49 +187,68 @@ impl Reader<'_> {
     fn verify(
         &mut self,
         node: &Node,
-        with_terms: &Visible<'_>,
-        context: &mut StepContext<'_>,
+        mut visible: Visible<'_>,
+        context: &mut Context,
     ) -> Option<Verify> {
+        let phase = "verify";
         let own = ["reboot-pending", "ask-again", "attempts", "pause"];
-        let known: Vec<_> = STEP_KEYS.iter().chain(&own).copied().collect();
-        let map = self.map(node, "verify", &["script", "require"], &known)?;
-        let step = self.step(node, "verify", "verify", Some("verify"), context)?;
-        let visible = Visible {
-            verify: Some(Arc::clone(&step.script)),
-            answers: context.visible.answers.clone(),
-            ..with_terms.clone()
-        };
-        let require = self.guards(map.get("require"), "verify", &visible);
+        let known: Vec<_> = PHASE_KEYS.iter().chain(&own).copied().collect();
+        let map = self.map(node, phase, &["script", "require"], &known)?;
+        let step = self.step(node, phase, phase, Some(phase), &mut context.step(&visible))?;
+        visible.verify = Some(Giver {
+            script: Arc::clone(&step.script),
+            directory: None,
+        });
+        let consult = self.consult(map, phase, &mut context.step(&visible));
+        visible.verify = Some(self.giver(map, phase, &step.script));
+        let require = self.guards(map.get("require"), phase, &visible);
         if let Some(node) = map.get("require")
             && node.as_seq().is_some_and(<[Node]>::is_empty)
         {
-            self.error(node.at, "verify", Problem::Empty { what: "`require`" });
+            self.error(node.at, phase, Problem::Empty { what: "`require`" });
         }
         let reboot_pending = match map.get("reboot-pending") {
-            Some(node) => Some(self.condition(node, "verify", &visible)?),
+            Some(node) => Some(self.condition(node, phase, &visible)?),
             None => None,
         };
         let ask_again = match map.get("ask-again") {
-            Some(node) => Some(self.condition(node, "verify", &visible)?),
+            Some(node) => Some(self.condition(node, phase, &visible)?),
             None => None,
         };
         let attempts = match map.get("attempts") {
-            Some(node) => self.count(node, "verify")?,
+            Some(node) => self.count(node, phase)?,
             None => 1,
         };
         let pause = match map.get("pause") {
-            Some(node) => self.duration(node, "verify")?,
+            Some(node) => self.duration(node, phase)?,
             None => Duration::from_secs(5),
         };
         Some(Verify {
             step,
-            consult: None,
+            consult,
             require,
             reboot_pending,
             ask_again,
             attempts,
             pause,
         })
+    }
+}
+
+/// What all steps of a playbook are read with.
+struct Context {
+    platform: Platform,
+    scripts: Scripts,
+}
+
+impl Context {
+    fn step<'a>(&'a mut self, visible: &'a Visible<'a>) -> StepContext<'a> {
+        StepContext {
+            platform: self.platform,
+            scripts: &mut self.scripts,
+            visible,
+            made: Vec::new(),
+        }
     }
 }
 

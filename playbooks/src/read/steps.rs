@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::Platform;
+use fleetmend_model::{DirectoryAction, Platform};
 use fleetmend_yaml::{Map, Node, Position};
 use serde_json::Value;
 
@@ -17,8 +17,13 @@ use crate::{Expression, ParameterKind, SchemaSide, ScriptFile, SecretFrom, Step}
 /// How long a step may take if the playbook does not say.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Keys of every step.
-pub(crate) const STEP_KEYS: [&str; 4] = ["with", "secrets", "deadline", "changes"];
+/// Keys of diagnose and verify beside those of their script.
+pub(crate) const PHASE_KEYS: [&str; 5] = ["with", "secrets", "deadline", "changes", "directory"];
+
+/// Keys of a step of a rung.
+pub(crate) const RUNG_STEP_KEYS: [&str; 8] = [
+    "script", "action", "when", "makes", "with", "secrets", "deadline", "changes",
+];
 
 /// Scripts read so far, by file name.
 #[derive(Default)]
@@ -29,6 +34,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) platform: Platform,
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) visible: &'a Visible<'a>,
+    /// Secrets that earlier steps of the same rung make.
+    pub(crate) made: Vec<(String, Position)>,
 }
 
 impl Reader<'_> {
@@ -69,6 +76,33 @@ impl Reader<'_> {
         script
     }
 
+    /// Reads what a step runs: a script on the PC or an action of the controller.
+    pub(crate) fn run(
+        &mut self,
+        map: &Map,
+        at: Position,
+        step: &str,
+        platform: Platform,
+        scripts: &mut Scripts,
+    ) -> Option<(Arc<ScriptFile>, Option<DirectoryAction>)> {
+        match (map.get("script"), map.get("action")) {
+            (_, None) => {
+                if map.get("script").is_none() {
+                    self.error(at, step, Problem::NeitherScriptNorAction);
+                }
+                Some((self.script(map, step, platform, scripts)?, None))
+            }
+            (None, Some(node)) => {
+                let (action, file) = self.action(node, step)?;
+                Some((file, Some(action)))
+            }
+            (Some(_), Some(node)) => {
+                self.error(node.at, step, Problem::ScriptAndAction);
+                None
+            }
+        }
+    }
+
     /// Reads a step.
     ///
     /// `phase` is set for the phases that must not change the PC.
@@ -81,32 +115,30 @@ impl Reader<'_> {
         context: &mut StepContext<'_>,
     ) -> Option<Step> {
         let map = node.as_map()?;
-        let script = self.script(map, step, context.platform, context.scripts);
+        let run = self.run(map, node.at, step, context.platform, context.scripts);
+        let when = map.get("when").filter(|_| phase.is_none());
+        let when = when.map(|node| self.condition(node, step, context.visible));
         let with = self.with(map, step, context.visible);
-        let secrets = self.secrets(map, step, context.visible);
-        let deadline = match map.get("deadline") {
-            Some(node) => self.duration(node, step)?,
-            None => DEADLINE,
+        let secrets = self.secrets(map, step, context);
+        let deadline = self.deadline(map, step)?;
+        let action = run.as_ref().and_then(|(_, action)| *action);
+        let makes = match &run {
+            Some(_) if phase.is_none() => self.makes(map, node.at, step, action, context.visible),
+            _ => None,
         };
-        let changes = match map.get("changes") {
-            Some(node) => {
-                let changes = self.boolean(node, step)?;
-                if let (true, Some(phase)) = (changes, phase) {
-                    self.error(node.at, step, Problem::MustNotChange { phase });
-                }
-                changes
-            }
-            None => phase.is_none(),
-        };
-        let script = script?;
+        let changes = self.changes(map, step, phase, action)?;
+        let (script, action) = run?;
         self.check_passed(map, node.at, step, &script);
         let name = name.to_owned();
         Some(Step {
             name,
             script,
-            action: None,
-            when: None,
-            makes: None,
+            action,
+            when: match when {
+                Some(when) => Some(when?),
+                None => None,
+            },
+            makes,
             with: with?,
             secrets: secrets?,
             deadline,
@@ -114,7 +146,42 @@ impl Reader<'_> {
         })
     }
 
-    fn with(
+    /// Reads how long a step may take.
+    pub(crate) fn deadline(&mut self, map: &Map, step: &str) -> Option<Duration> {
+        match map.get("deadline") {
+            Some(node) => self.duration(node, step),
+            None => Some(DEADLINE),
+        }
+    }
+
+    /// Reads whether a step may change anything: an action by its nature, a script as it says.
+    fn changes(
+        &mut self,
+        map: &Map,
+        step: &str,
+        phase: Option<&'static str>,
+        action: Option<DirectoryAction>,
+    ) -> Option<bool> {
+        let usual = action.map_or(phase.is_none(), DirectoryAction::changes);
+        let Some(node) = map.get("changes") else {
+            return Some(usual);
+        };
+        let said = self.boolean(node, step)?;
+        match (action, phase) {
+            (Some(action), _) if said != usual => {
+                let (action, changes) = (action.name(), usual);
+                self.error(node.at, step, Problem::ActionChanges { action, changes });
+            }
+            (None, Some(phase)) if said => {
+                self.error(node.at, step, Problem::MustNotChange { phase });
+            }
+            _ => {}
+        }
+        Some(said)
+    }
+
+    /// Reads what a step gets.
+    pub(crate) fn with(
         &mut self,
         map: &Map,
         step: &str,
@@ -151,7 +218,7 @@ impl Reader<'_> {
         &mut self,
         map: &Map,
         step: &str,
-        visible: &Visible<'_>,
+        context: &StepContext<'_>,
     ) -> Option<Vec<(String, SecretFrom)>> {
         let Some(node) = map.get("secrets") else {
             return Some(Vec::new());
@@ -161,11 +228,22 @@ impl Reader<'_> {
             let Some(name) = self.text(&entry.value, step) else {
                 continue;
             };
-            self.check_credential(name, entry.value.at, step, visible);
-            let from = SecretFrom::Credential(name.to_owned());
+            let from = if context.made.iter().any(|(made, _)| made == name) {
+                SecretFrom::Made(name.to_owned())
+            } else {
+                self.check_secret(name, entry.value.at, step, context);
+                SecretFrom::Credential(name.to_owned())
+            };
             secrets.push((entry.key.text.clone(), from));
         }
         Some(secrets)
+    }
+
+    /// Checks that a secret which no earlier step makes is a parameter of type credential.
+    fn check_secret(&mut self, name: &str, at: Position, step: &str, context: &StepContext<'_>) {
+        let made = context.made.iter().map(|(made, _)| made.as_str());
+        let what = "parameter of type credential and no secret of an earlier step of the rung";
+        self.credential(name, at, step, context.visible, what, made.collect());
     }
 
     /// Checks that a parameter of type credential has this name.
@@ -176,31 +254,49 @@ impl Reader<'_> {
         step: &str,
         visible: &Visible<'_>,
     ) {
+        let what = "parameter of type credential";
+        self.credential(name, at, step, visible, what, Vec::new());
+    }
+
+    fn credential(
+        &mut self,
+        name: &str,
+        at: Position,
+        step: &str,
+        visible: &Visible<'_>,
+        what: &'static str,
+        others: Vec<&str>,
+    ) {
         let credentials = || {
-            let is = |kind| kind == ParameterKind::Credential;
-            visible
-                .params
-                .iter()
-                .filter(move |param| is(param.kind))
-                .map(|p| p.name.as_str())
+            let params = visible.params.iter();
+            params
+                .filter(|param| param.kind == ParameterKind::Credential)
+                .map(|param| param.name.as_str())
         };
-        if !visible.is_wrong_param(name) && !credentials().any(|known| known == name) {
-            let nearest = nearest(name, credentials());
-            let what = "parameter of type credential";
-            self.error(
-                at,
-                step,
-                Problem::Undefined {
-                    what,
-                    name: name.to_owned(),
-                    nearest,
-                },
-            );
+        if visible.is_wrong_param(name) || credentials().any(|known| known == name) {
+            return;
         }
+        let nearest = nearest(name, credentials().chain(others));
+        let name = name.to_owned();
+        self.error(
+            at,
+            step,
+            Problem::Undefined {
+                what,
+                name,
+                nearest,
+            },
+        );
     }
 
     /// Checks that a script gets what its schema asks for, and nothing else.
-    fn check_passed(&mut self, map: &Map, at: Position, step: &str, script: &ScriptFile) {
+    pub(crate) fn check_passed(
+        &mut self,
+        map: &Map,
+        at: Position,
+        step: &str,
+        script: &ScriptFile,
+    ) {
         let passed: Vec<_> = ["with", "secrets"]
             .iter()
             .filter_map(|key| map.get(key)?.as_map())
@@ -291,7 +387,7 @@ impl Reader<'_> {
         }
     }
 
-    fn file_text(&mut self, path: &str, at: Position, step: &str) -> Option<String> {
+    pub(crate) fn file_text(&mut self, path: &str, at: Position, step: &str) -> Option<String> {
         let path = path.to_owned();
         let problem = match self.source.read(&path) {
             Ok(Some(text)) => return Some(text),
