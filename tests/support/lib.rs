@@ -8,6 +8,9 @@
     reason = "test support"
 )]
 
+#[cfg(unix)]
+pub mod samba;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
