@@ -140,7 +140,7 @@ pub enum Problem {
     SecretInWith { name: String },
     #[error("the rung hands `{name}` to the PC; say so with `needs: [credential-on-pc: {name}]`")]
     UndeclaredCredential { name: String },
-    #[error("`{action}` is taken in the directory; say so with `needs: [{need}]`")]
+    #[error("a rung with the action `{action}` must say `needs: [{need}]`")]
     UndeclaredNeed {
         action: &'static str,
         need: &'static str,

@@ -1,6 +1,6 @@
 //! Where a playbook's files come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
@@ -32,6 +32,29 @@ impl Source {
         };
         bytes.map(text).transpose()
     }
+
+    /// Returns the names of the playbooks here, sorted; none where the folder cannot be read.
+    pub(crate) fn playbooks(&self) -> Vec<String> {
+        let paths: Vec<PathBuf> = match self {
+            Self::Shipped => LIBRARY.files().map(|file| file.path().to_owned()).collect(),
+            Self::Folder(folder) => {
+                let folder = match folder.as_os_str().is_empty() {
+                    true => Path::new("."),
+                    false => folder,
+                };
+                let entries = std::fs::read_dir(folder).into_iter().flatten();
+                entries.flatten().map(|entry| entry.path()).collect()
+            }
+        };
+        let mut names: Vec<_> = paths.iter().filter_map(|path| stem(path)).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn stem(path: &Path) -> Option<String> {
+    let is_yaml = path.extension().is_some_and(|ending| ending == "yaml");
+    Some(path.file_stem().filter(|_| is_yaml)?.to_str()?.to_owned())
 }
 
 /// Reads bytes as UTF-8 text with LF line ends.

@@ -4,6 +4,7 @@ use fleetmend_model::Platform;
 use fleetmend_yaml::{Document, Limits, Map, Node};
 
 use crate::error::Problem;
+use crate::nearest::nearest;
 use crate::read::playbook::LIMIT;
 use crate::read::reader::Reader;
 
@@ -50,8 +51,17 @@ impl Reader<'_> {
 
     /// Looks for whom a playbook beside this one is; nothing if that cannot be told.
     fn sibling(&mut self, node: &Node, name: &str) -> Option<Platform> {
-        let path = format!("{name}.yaml");
-        let text = self.file_text(&path, node.at, "also")?;
+        let others = self.source.playbooks();
+        if !others.iter().any(|known| known == name) {
+            let problem = Problem::Undefined {
+                what: "playbook beside this one",
+                name: name.to_owned(),
+                nearest: nearest(name, others.iter().map(String::as_str)),
+            };
+            self.error(node.at, "also", problem);
+            return None;
+        }
+        let text = self.file_text(&format!("{name}.yaml"), node.at, "also")?;
         let limits = Limits {
             max_bytes: LIMIT,
             ..Limits::default()

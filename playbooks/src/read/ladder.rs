@@ -240,7 +240,7 @@ impl Reader<'_> {
             let read = self.step(item, &label, &step, None, &mut context);
             made = context.made;
             if let Some(read) = read {
-                self.check_needs(&read, item, &step, needs);
+                self.check_needs(&read, item, &step, needs, &visible);
                 if let Some(secret) = &read.makes {
                     let at = item.get("makes").unwrap_or(item);
                     self.unique("secret", secret, at, &step, &mut made);
@@ -272,7 +272,14 @@ impl Reader<'_> {
     }
 
     /// Checks that a rung says what its step cannot do without.
-    fn check_needs(&mut self, read: &Step, item: &Node, step: &str, needs: &[Need]) {
+    fn check_needs(
+        &mut self,
+        read: &Step,
+        item: &Node,
+        step: &str,
+        needs: &[Need],
+        visible: &Visible<'_>,
+    ) {
         if let Some(action) = read.action {
             let at = item.get("action").map_or(item.at, |node| node.at);
             self.check_action_needs(action, at, step, needs);
@@ -281,7 +288,9 @@ impl Reader<'_> {
             let SecretFrom::Credential(name) = from else {
                 continue;
             };
-            if !needs.contains(&Need::CredentialOnPc(name.clone())) {
+            // That there is no such parameter is told already.
+            let declared = needs.contains(&Need::CredentialOnPc(name.clone()));
+            if !declared && visible.is_param(name) {
                 let name = name.clone();
                 self.error(item.at, step, Problem::UndeclaredCredential { name });
             }
