@@ -1,19 +1,32 @@
 //! A simulated Active Directory domain: controllers, computer accounts, user accounts.
 //!
-//! Pure state. Passwords of machines are ids, never text: nobody types them, and two of them are
-//! only ever compared. Passwords of users are text, because clients send them.
+//! Plain state. Passwords of machines are ids, never text: two of them are only ever compared.
+//! Passwords of users are text, because clients send them.
+
+mod computer;
+mod password;
+mod sid;
+mod user;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use fleetmend_model::Secret;
 use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use computer::{AccountState, ComputerAccount, ComputerKind, LapsValues};
+pub use password::PasswordId;
+pub use sid::Sid;
+pub use user::{LogonBar, Rights, UserAccount};
 
 use crate::win32;
+use password::Passwords;
 
-/// Stands for one random machine password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PasswordId(pub u64);
+/// The identifier of every simulated domain, below `S-1-5-21`.
+const DOMAIN_IDENTIFIER: [u32; 3] = [1_604_012_920, 2_881_117_003, 3_456_204_117];
+/// Where computer accounts lie unless told otherwise.
+const COMPUTERS_OU: &str = "端末";
 
 /// A domain controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,47 +41,6 @@ pub struct DomainController {
     pub lagging: bool,
 }
 
-/// Where a computer account stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountState {
-    /// In use.
-    Enabled,
-    /// `userAccountControl` has bit 2.
-    Disabled,
-    /// Gone (or in the recycle bin: a member sees no difference).
-    Deleted,
-}
-
-/// A computer account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ComputerAccount {
-    /// The password in force.
-    pub current: PasswordId,
-    /// The one before, as lagging controllers still know it.
-    pub previous: Option<PasswordId>,
-    /// Enabled, disabled or deleted.
-    pub state: AccountState,
-    /// `pwdLastSet`.
-    pub password_set: Timestamp,
-}
-
-/// A user account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserAccount {
-    /// Its password.
-    pub password: Secret,
-    /// Whether it may reset the passwords of computer accounts.
-    pub may_reset_computers: bool,
-    /// Whether it may log on.
-    pub enabled: bool,
-    /// `badPwdCount`: wrong passwords since the last right one.
-    pub bad_passwords: u32,
-    /// Every wrong password ever tried, never set back: what tests ask for.
-    pub bad_passwords_total: u32,
-    /// Set once `badPwdCount` reached the policy's threshold.
-    pub locked: bool,
-}
-
 /// The domain.
 #[derive(Clone, Debug)]
 pub struct Domain {
@@ -80,9 +52,14 @@ pub struct Domain {
     pub controllers: Vec<DomainController>,
     /// Wrong passwords after which a user account is locked; 0: never.
     pub lockout_threshold: u32,
+    /// Its own security identifier.
+    pub sid: Sid,
+    /// `highestCommittedUSN`.
+    pub usn: u64,
     computers: BTreeMap<String, ComputerAccount>,
     users: BTreeMap<String, UserAccount>,
-    next_password: u64,
+    passwords: Passwords,
+    next_rid: u32,
 }
 
 impl Domain {
@@ -101,29 +78,60 @@ impl Domain {
             netbios_name: netbios_name.to_owned(),
             controllers,
             lockout_threshold: 5,
+            sid: Sid::domain(DOMAIN_IDENTIFIER),
+            usn: 12_500,
             computers: BTreeMap::new(),
             users: BTreeMap::new(),
-            next_password: 1,
+            passwords: Passwords::new(),
+            // Below are the accounts that Windows makes itself.
+            next_rid: 1_103,
         }
     }
 
     /// Draws a password that nobody else has.
     pub fn draw_password(&mut self) -> PasswordId {
-        let id = PasswordId(self.next_password);
-        self.next_password += 1;
-        id
+        self.passwords.draw()
+    }
+
+    /// Returns the password with this text: the same text is always the same password. The text
+    /// is not kept.
+    pub fn password_id(&mut self, text: &str) -> PasswordId {
+        self.passwords.of(text)
     }
 
     /// Creates (or replaces) a computer account with a new password and returns that password.
     pub fn create_computer(&mut self, name: &str, now: Timestamp) -> PasswordId {
         let current = self.draw_password();
+        let name = name.trim_end_matches('$').to_ascii_uppercase();
+        let dns_host_name = format!("{}.{}", name.to_ascii_lowercase(), self.dns_name);
         let account = ComputerAccount {
             current,
             previous: None,
             state: AccountState::Enabled,
             password_set: now,
+            previous_set: None,
+            password_from: None,
+            rid: self.draw_rid(),
+            guid: Uuid::new_v4(),
+            kind: ComputerKind::Member,
+            ou: vec![COMPUTERS_OU.to_owned()],
+            spns: vec![format!("HOST/{name}"), format!("HOST/{dns_host_name}")],
+            dns_host_name: Some(dns_host_name),
+            os: Some(("Windows 11 Pro".to_owned(), "10.0 (22631)".to_owned())),
+            description: None,
+            encryption_types: Some(0x1c),
+            created: now,
+            changed: now,
+            usn: self.next_usn(),
+            last_logon: Some(now),
+            bad_passwords: 0,
+            locked_at: None,
+            creator: None,
+            laps: LapsValues::default(),
+            resets: 0,
+            name,
         };
-        self.computers.insert(key(name), account);
+        self.computers.insert(key(&account.name), account);
         current
     }
 
@@ -136,8 +144,31 @@ impl Domain {
             bad_passwords: 0,
             bad_passwords_total: 0,
             locked: false,
+            locked_at: None,
+            bad_password_at: None,
+            rights: Rights::default(),
+            bar: None,
+            name: name.to_owned(),
+            rid: self.draw_rid(),
+            guid: Uuid::new_v4(),
+            password_set: Timestamp::now(),
         };
         self.users.insert(key(name), account);
+    }
+
+    /// Takes a computer account away for good; tells whether there was one.
+    pub fn remove_computer(&mut self, name: &str) -> bool {
+        self.computers.remove(&key(name)).is_some()
+    }
+
+    /// Returns every computer account, deleted ones too, sorted by name.
+    pub fn computers(&self) -> impl Iterator<Item = &ComputerAccount> {
+        self.computers.values()
+    }
+
+    /// Returns every user account, sorted by name.
+    pub fn users(&self) -> impl Iterator<Item = &UserAccount> {
+        self.users.values()
     }
 
     /// Returns a computer account.
@@ -193,7 +224,7 @@ impl Domain {
             return win32::NO_TRUST_SAM_ACCOUNT;
         }
         let known = match account.previous {
-            Some(previous) if controller.lagging => previous,
+            Some(previous) if is_behind(controller, account) => previous,
             _ => account.current,
         };
         // Netlogon tries the new password first, then the old one ("new password is bad, try
@@ -205,8 +236,20 @@ impl Domain {
         }
     }
 
-    /// Logs a user on: 0, 1326 (wrong password or no such user), 1331 (disabled) or 1909
-    /// (locked). A wrong password counts towards the lockout.
+    /// Returns `pwdLastSet` as this controller knows it.
+    pub fn password_set_at(
+        &self,
+        controller: &DomainController,
+        account: &ComputerAccount,
+    ) -> Timestamp {
+        match account.previous_set {
+            Some(previous) if is_behind(controller, account) => previous,
+            _ => account.password_set,
+        }
+    }
+
+    /// Logs a user on: 0, 1326 (wrong password or no such user), 1331 (disabled), 1909 (locked)
+    /// or the number of a [`LogonBar`]. A wrong password counts towards the lockout.
     pub fn log_on(&mut self, user: &str, password: &str) -> u32 {
         let threshold = self.lockout_threshold;
         let Some(account) = self.user_mut(user) else {
@@ -218,11 +261,19 @@ impl Domain {
         if account.password.reveal() != password {
             account.bad_passwords += 1;
             account.bad_passwords_total += 1;
-            account.locked = threshold != 0 && account.bad_passwords >= threshold;
+            let now = Timestamp::now();
+            account.bad_password_at = Some(now);
+            if threshold != 0 && account.bad_passwords >= threshold {
+                account.locked = true;
+                account.locked_at = Some(now);
+            }
             return win32::LOGON_FAILURE;
         }
         if !account.enabled {
             return win32::ACCOUNT_DISABLED;
+        }
+        if let Some(bar) = account.bar {
+            return bar.code();
         }
         account.bad_passwords = 0;
         win32::OK
@@ -232,15 +283,80 @@ impl Domain {
     /// account. Lagging controllers go on knowing the old one.
     pub fn reset_computer(&mut self, name: &str, now: Timestamp) -> Option<PasswordId> {
         let password = self.draw_password();
+        self.store(name, password, None, now)
+    }
+
+    /// As [`Domain::reset_computer`], at one controller, which then knows it even if it lags.
+    pub fn reset_computer_at(
+        &mut self,
+        name: &str,
+        controller: &str,
+        now: Timestamp,
+    ) -> Option<PasswordId> {
+        let password = self.draw_password();
+        self.store(name, password, Some(controller), now)
+    }
+
+    /// Gives a computer account the password with this text, as [`Domain::reset_computer`] does.
+    pub fn set_computer_password(
+        &mut self,
+        name: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Option<PasswordId> {
+        let password = self.password_id(text);
+        self.store(name, password, None, now)
+    }
+
+    /// Gives a computer account the password with this text at one controller, which then knows
+    /// it even if it lags.
+    pub fn set_computer_password_at(
+        &mut self,
+        name: &str,
+        text: &str,
+        controller: &str,
+        now: Timestamp,
+    ) -> Option<PasswordId> {
+        let password = self.password_id(text);
+        self.store(name, password, Some(controller), now)
+    }
+
+    fn store(
+        &mut self,
+        name: &str,
+        password: PasswordId,
+        controller: Option<&str>,
+        now: Timestamp,
+    ) -> Option<PasswordId> {
+        let usn = self.next_usn();
         let account = self.computers.get_mut(&key(name))?;
         if account.state == AccountState::Deleted {
             return None;
         }
         account.previous = Some(account.current);
+        account.previous_set = Some(account.password_set);
         account.current = password;
         account.password_set = now;
+        account.password_from = controller.map(str::to_owned);
+        (account.changed, account.usn) = (now, usn);
         Some(password)
     }
+
+    /// Returns the number of the next change.
+    pub(crate) fn next_usn(&mut self) -> u64 {
+        self.usn += 1;
+        self.usn
+    }
+
+    fn draw_rid(&mut self) -> u32 {
+        self.next_rid += 1;
+        self.next_rid
+    }
+}
+
+/// Tells whether a controller does not know the account's present password yet.
+fn is_behind(controller: &DomainController, account: &ComputerAccount) -> bool {
+    controller.lagging && account.password_from.as_deref() != Some(controller.dns_name.as_str())
 }
 
 /// Returns the bare account of `name`, `DOMAIN\name` and `name@domain`.
@@ -304,6 +420,42 @@ mod tests {
             domain.authenticate_machine(&lagging, "PC-001", old, None),
             win32::OK
         );
+    }
+
+    #[test]
+    fn a_text_is_one_password_and_a_lagging_controller_knows_what_it_was_told() {
+        let mut domain = domain();
+        let now = Timestamp::UNIX_EPOCH;
+        domain.create_computer("PC-001", now);
+        let stored = domain.password_id("とても長い");
+        domain.controllers[0].lagging = true;
+        let [first, second] = [0, 1].map(|n| domain.controllers[n].clone());
+        let later = Timestamp::from_second(100).unwrap();
+        let set = domain.set_computer_password_at("PC-001", "とても長い", &first.dns_name, later);
+        assert_eq!(set, Some(stored));
+        for dc in [&first, &second] {
+            let answer = domain.authenticate_machine(dc, "PC-001", stored, None);
+            assert_eq!(answer, win32::OK);
+            let account = domain.computer("PC-001").unwrap();
+            assert_eq!(domain.password_set_at(dc, account), later);
+        }
+        domain.set_computer_password("PC-001", "b", Timestamp::now());
+        let account = domain.computer("PC-001").unwrap();
+        assert_eq!(domain.password_set_at(&first, account), later);
+        assert!(domain.remove_computer("pc-001$"));
+        assert_eq!(domain.set_computer_password("PC-001", "c", now), None);
+    }
+
+    #[test]
+    fn a_right_password_may_still_be_refused() {
+        let mut domain = domain();
+        domain.user_mut("repair").unwrap().bar = Some(LogonBar::MustChange);
+        assert_eq!(
+            domain.log_on("repair", "right"),
+            win32::PASSWORD_MUST_CHANGE
+        );
+        assert_eq!(domain.log_on("repair", "wrong"), win32::LOGON_FAILURE);
+        assert_eq!(domain.user("repair").unwrap().bad_passwords_total, 1);
     }
 
     #[test]

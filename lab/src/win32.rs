@@ -12,6 +12,12 @@ pub const INVALID_PASSWORD: u32 = 86;
 pub const NO_LOGON_SERVERS: u32 = 1311;
 /// The user name or password is wrong.
 pub const LOGON_FAILURE: u32 = 1326;
+/// The user may not log on at this hour.
+pub const INVALID_LOGON_HOURS: u32 = 1328;
+/// The user may not log on from this workstation.
+pub const INVALID_WORKSTATION: u32 = 1329;
+/// The user's password has expired.
+pub const PASSWORD_EXPIRED: u32 = 1330;
 /// The user account is disabled.
 pub const ACCOUNT_DISABLED: u32 = 1331;
 /// The domain cannot be found.
@@ -24,6 +30,10 @@ pub const RPC_SERVER_UNAVAILABLE: u32 = 1722;
 pub const NO_TRUST_LSA_SECRET: u32 = 1786;
 /// The directory has no account for the PC, or a disabled one.
 pub const NO_TRUST_SAM_ACCOUNT: u32 = 1787;
+/// The user account has expired.
+pub const ACCOUNT_EXPIRED: u32 = 1793;
+/// The user's password must be changed before the first logon.
+pub const PASSWORD_MUST_CHANGE: u32 = 1907;
 /// The user account is locked.
 pub const ACCOUNT_LOCKED_OUT: u32 = 1909;
 
