@@ -39,6 +39,15 @@ impl Limit {
         }
     }
 
+    /// Tells whether it is over.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        if self.cancel.is_cancelled() {
+            Some(Ended::Cancelled)
+        } else {
+            (Instant::now() >= self.until).then_some(Ended::Deadline)
+        }
+    }
+
     /// Waits for a future within the limit.
     pub(crate) async fn bound<F: Future>(&self, future: F) -> Result<F::Output, Ended> {
         tokio::select! {
@@ -66,7 +75,10 @@ mod tests {
         assert_eq!(longest.bound(async { 7 }).await, Ok(7));
         let short = longest.at_most(Duration::from_secs(1));
         assert_eq!(short.bound(forever()).await, Err(Ended::Deadline));
+        assert_eq!(short.ended(), Some(Ended::Deadline));
+        assert_eq!(longest.ended(), None);
         cancel.cancel();
+        assert_eq!(short.ended(), Some(Ended::Cancelled));
         assert_eq!(longest.bound(async { 7 }).await, Err(Ended::Cancelled));
     }
 }

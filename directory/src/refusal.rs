@@ -123,7 +123,11 @@ mod tests {
             ("error, data 775, v", LogonRefusal::LockedOut, 1909),
             ("data 569", LogonRefusal::Other(0x569), 1385),
             ("no metadata here, data zz", LogonRefusal::Other(0), 1326),
-            ("Simple Bind Failed: NT_STATUS", LogonRefusal::Other(0), 1326),
+            (
+                "Simple Bind Failed: NT_STATUS",
+                LogonRefusal::Other(0),
+                1326,
+            ),
             ("資格情報が無効です data 775", LogonRefusal::LockedOut, 1909),
             ("", LogonRefusal::Other(0), 1326),
         ];

@@ -96,7 +96,12 @@ impl FromStr for Server {
             return Err(wrong());
         }
         let port = port
-            .map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong))
+            .map(|port| {
+                port.parse()
+                    .ok()
+                    .filter(|port| *port != 0)
+                    .ok_or_else(wrong)
+            })
             .transpose()?;
         Ok(Self { host, port })
     }
@@ -124,7 +129,11 @@ mod tests {
     fn reads_servers_as_operators_write_them() {
         for (text, host, port) in [
             ("DC1.corp.example.jp", "dc1.corp.example.jp", None),
-            ("dc1.corp.example.jp.:3636", "dc1.corp.example.jp", Some(3636)),
+            (
+                "dc1.corp.example.jp.:3636",
+                "dc1.corp.example.jp",
+                Some(3636),
+            ),
             ("10.77.0.10:636", "10.77.0.10", Some(636)),
             ("[fd00::1]", "fd00::1", None),
             ("[fd00::1]:636", "fd00::1", Some(636)),
@@ -134,8 +143,18 @@ mod tests {
             assert_eq!(server.to_string().parse::<Server>().unwrap(), server);
         }
         for bad in [
-            "", ":636", "dc1:", "dc1:0", "dc1:66666", "fd00::1", "[fd00::1", "[dc1]", "[::1]636",
-            "ldaps://dc1", "a b", "dc1/x",
+            "",
+            ":636",
+            "dc1:",
+            "dc1:0",
+            "dc1:66666",
+            "fd00::1",
+            "[fd00::1",
+            "[dc1]",
+            "[::1]636",
+            "ldaps://dc1",
+            "a b",
+            "dc1/x",
         ] {
             assert!(bad.parse::<Server>().is_err(), "{bad}");
         }

@@ -44,7 +44,9 @@ impl FromStr for Trust {
 }
 
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
-    let hex = text.strip_prefix("sha256:").or_else(|| text.strip_prefix("SHA256:"))?;
+    let hex = text
+        .strip_prefix("sha256:")
+        .or_else(|| text.strip_prefix("SHA256:"))?;
     let digits: Vec<u8> = hex
         .chars()
         .filter(|character| !matches!(character, ':' | ' ' | '-'))
@@ -66,8 +68,19 @@ mod tests {
         expected[31] = 0xff;
         assert_eq!(pin.parse(), Ok(Trust::Pinned(vec![expected])));
         let colons = format!("sha256:{}:FF", vec!["00"; 31].join(":"));
-        assert_eq!(Trust::pinned([&pin, &colons]), Ok(Trust::Pinned(vec![expected; 2])));
-        for bad in ["", "sha256:", "sha256:0", &pin[7..], &pin[..70], "sha1:00", "sha256:日本"] {
+        assert_eq!(
+            Trust::pinned([&pin, &colons]),
+            Ok(Trust::Pinned(vec![expected; 2]))
+        );
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:0",
+            &pin[7..],
+            &pin[..70],
+            "sha1:00",
+            "sha256:日本",
+        ] {
             assert!(bad.parse::<Trust>().is_err(), "{bad}");
         }
     }

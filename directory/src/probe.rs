@@ -1,0 +1,251 @@
+//! A credential tried exactly once.
+
+use fleetmend_model::Credential;
+use jiff::Timestamp;
+
+use crate::account::{bind_name, complete};
+use crate::connection::Logon;
+use crate::{
+    AccountState, ActiveDirectory, DirectoryError, Limit, LockoutPolicy, LogonRefusal, lockout,
+};
+
+/// How many wrong passwords must be left over before a trial.
+const LEFT_OVER: u32 = 2;
+
+/// What came of trying a credential.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where it was tried.
+    pub dc: String,
+    /// Why it is refused; none: it is accepted.
+    pub refusal: Option<LogonRefusal>,
+    /// When accounts are locked, as far as our account may read it.
+    pub policy: LockoutPolicy,
+    /// The account before the trial; none if our account does not see it.
+    pub account: Option<AccountState>,
+}
+
+/// Why a credential was not tried. No logon was sent, unless `Unanswered` says so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotProbed {
+    /// Too few wrong passwords are left before the account is locked.
+    #[error(
+        "{user} has {bad} wrong passwords against it at {dc} and is locked at {threshold}; it is \
+         not tried"
+    )]
+    NearLockout {
+        /// The account.
+        user: String,
+        /// Where it was read.
+        dc: String,
+        /// Wrong passwords that count.
+        bad: u32,
+        /// Wrong passwords that lock it.
+        threshold: u32,
+    },
+    /// Whether a wrong password would lock it cannot be read, and there are some already.
+    #[error(
+        "{user} has {bad} wrong passwords against it at {dc}, and the policy that locks it cannot \
+         be read; it is not tried"
+    )]
+    PolicyUnreadable {
+        /// The account.
+        user: String,
+        /// Where it was read.
+        dc: String,
+        /// Wrong passwords that count.
+        bad: u32,
+    },
+    /// The directory says already that it would be refused.
+    #[error("{user} is not tried at {dc}: {refusal}")]
+    Hopeless {
+        /// The account.
+        user: String,
+        /// Where it was read.
+        dc: String,
+        /// What it would be told.
+        refusal: LogonRefusal,
+    },
+    /// It has no user name or no password: LDAP would take it as anonymous.
+    #[error("a credential without {0} cannot be tried")]
+    Incomplete(&'static str),
+    /// The logon was sent and not answered with yes or no; it may have counted.
+    #[error("{dc} did not answer the logon of {user}, which is not tried again: {why}")]
+    Unanswered {
+        /// The account.
+        user: String,
+        /// Where it was tried.
+        dc: String,
+        /// What happened.
+        why: String,
+    },
+    /// The directory could not be asked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// A trial whose logon was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Probed {
+    credential: Credential,
+    outcome: Result<Probe, NotProbed>,
+}
+
+impl ActiveDirectory {
+    /// Tries a credential by one bind on a connection of its own, after reading with our own
+    /// account whether a wrong password would bring it near its lockout. The same credential is
+    /// tried once in the life of this object: asked again, the first outcome is told.
+    ///
+    /// # Errors
+    /// See [`NotProbed`]. A refused credential is no error.
+    pub async fn probe(&self, credential: &Credential, limit: &Limit) -> Result<Probe, NotProbed> {
+        if let Err(DirectoryError::CredentialIncomplete(what)) = complete(credential) {
+            return Err(NotProbed::Incomplete(what));
+        }
+        // Held to the end: two callers with one credential make one trial.
+        let mut probed = self.probed.lock().await;
+        let same = |other: &Credential| {
+            other.user.eq_ignore_ascii_case(&credential.user)
+                && other.password == credential.password
+        };
+        if let Some(probed) = probed.iter().find(|probed| same(&probed.credential)) {
+            return probed.outcome.clone();
+        }
+        let controller = self.any(false, limit).await?;
+        let session = controller.session(limit).await?;
+        let user = &credential.user;
+        let (policy, account) = lockout::read(&controller, &session, user, limit).await?;
+        if let Some(account) = &account {
+            allowed(user, &session.dc, &policy, account, Timestamp::now())?;
+        }
+        let (connection, _) = controller.connect(limit).await?;
+        let name = bind_name(user, &self.access.settings.domain);
+        let dc = session.dc.clone();
+        let refusal = match connection.logon(&name, credential, limit).await {
+            Logon::Accepted => Ok(None),
+            Logon::Refused(refusal) => Ok(Some(refusal)),
+            Logon::Answered { code, text } => Err(format!("LDAP {code}: {text}")),
+            Logon::Unanswered(why) => Err(why),
+        };
+        let outcome = match refusal {
+            Ok(refusal) => Ok(Probe {
+                dc,
+                refusal,
+                policy,
+                account,
+            }),
+            Err(why) => Err(NotProbed::Unanswered {
+                user: user.clone(),
+                dc,
+                why,
+            }),
+        };
+        probed.push(Probed {
+            credential: credential.clone(),
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
+}
+
+/// Refuses a trial that is hopeless or might lock the account.
+fn allowed(
+    user: &str,
+    dc: &str,
+    policy: &LockoutPolicy,
+    account: &AccountState,
+    now: Timestamp,
+) -> Result<(), NotProbed> {
+    let (user, dc) = (user.to_owned(), dc.to_owned());
+    let hopeless = if account.locked {
+        Some(LogonRefusal::LockedOut)
+    } else if account.enabled == Some(false) {
+        Some(LogonRefusal::Disabled)
+    } else if account.expires.is_some_and(|expires| expires < now) {
+        Some(LogonRefusal::AccountExpired)
+    } else {
+        None
+    };
+    if let Some(refusal) = hopeless {
+        return Err(NotProbed::Hopeless { user, dc, refusal });
+    }
+    let bad = account.counting(policy, now);
+    match policy.threshold {
+        Some(0) => Ok(()),
+        Some(threshold) if bad + LEFT_OVER >= threshold => Err(NotProbed::NearLockout {
+            user,
+            dc,
+            bad,
+            threshold,
+        }),
+        None if bad > 0 => Err(NotProbed::PolicyUnreadable { user, dc, bad }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(bad: u32) -> AccountState {
+        AccountState {
+            dn: "CN=svc".to_owned(),
+            name: None,
+            bad_password_count: Some(bad),
+            last_bad_password: None,
+            locked_since: None,
+            locked: false,
+            enabled: Some(true),
+            expires: None,
+        }
+    }
+
+    fn verdict(threshold: Option<u32>, account: &AccountState) -> Result<(), NotProbed> {
+        let policy = LockoutPolicy {
+            threshold,
+            ..LockoutPolicy::default()
+        };
+        allowed("svc", "dc1", &policy, account, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn keeps_two_wrong_passwords_in_reserve() {
+        assert_eq!(verdict(Some(0), &account(99)), Ok(()));
+        assert_eq!(verdict(Some(5), &account(2)), Ok(()));
+        assert!(matches!(
+            verdict(Some(5), &account(3)),
+            Err(NotProbed::NearLockout {
+                bad: 3,
+                threshold: 5,
+                ..
+            })
+        ));
+        assert!(
+            verdict(Some(2), &account(0)).is_err(),
+            "one mistake would leave one"
+        );
+        assert_eq!(verdict(None, &account(0)), Ok(()));
+        assert!(matches!(
+            verdict(None, &account(1)),
+            Err(NotProbed::PolicyUnreadable { bad: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn spends_nothing_on_the_hopeless() {
+        let told = |account: &AccountState| match verdict(Some(0), account) {
+            Err(NotProbed::Hopeless { refusal, .. }) => Some(refusal),
+            _ => None,
+        };
+        let mut locked = account(0);
+        locked.locked = true;
+        assert_eq!(told(&locked), Some(LogonRefusal::LockedOut));
+        let mut disabled = account(0);
+        disabled.enabled = Some(false);
+        assert_eq!(told(&disabled), Some(LogonRefusal::Disabled));
+        let mut expired = account(0);
+        expired.expires = Some(Timestamp::MIN);
+        assert_eq!(told(&expired), Some(LogonRefusal::AccountExpired));
+    }
+}
