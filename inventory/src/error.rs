@@ -188,6 +188,14 @@ pub enum Problem {
         /// The keys it may have.
         known: &'static [&'static str],
     },
+    /// A setting's mapping without a key that it must have.
+    #[error("`{name}` needs `{key}`")]
+    NeedsSetting {
+        /// The setting: `directory`.
+        name: String,
+        /// The key that is missing.
+        key: &'static str,
+    },
     /// A template that cannot be worked out.
     #[error("the template in `{name}` cannot be worked out: {why}")]
     Template {

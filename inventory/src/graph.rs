@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use fleetmend_yaml::{Node, Position, Value};
 
+use crate::DirectorySource;
 use crate::error::{ErrorList, InventoryError, Problem};
 use crate::settings::ADDRESS_NAMES;
 use crate::vars::{self, Vars};
@@ -50,6 +51,13 @@ pub(crate) struct RawHost {
     address: Option<(String, Place)>,
 }
 
+impl RawHost {
+    /// Returns the address that was set for the host itself.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.address.as_ref().map(|(address, _)| address.as_str())
+    }
+}
+
 /// All groups and hosts, and what was found wrong on the way.
 #[derive(Clone, Debug)]
 pub(crate) struct Graph {
@@ -57,6 +65,8 @@ pub(crate) struct Graph {
     group_ids: HashMap<String, GroupId>,
     hosts: Vec<RawHost>,
     host_ids: HashMap<String, HostId>,
+    /// Directories that are part of the inventory.
+    pub(crate) sources: Vec<DirectorySource>,
     pub(crate) errors: ErrorList,
     pub(crate) warnings: BTreeSet<Warning>,
 }
@@ -69,6 +79,7 @@ impl Graph {
             group_ids: HashMap::new(),
             hosts: Vec::new(),
             host_ids: HashMap::new(),
+            sources: Vec::new(),
             errors: ErrorList::default(),
             warnings: BTreeSet::new(),
         };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use fleetmend_model::Host;
 
-use crate::Warning;
 use crate::graph::{Graph, GroupId, HostId, RawHost};
 use crate::vars::Vars;
+use crate::{DirectorySource, Warning};
 
 /// The hosts of all sources, checked, with everything that was said about them.
 #[derive(Clone, Debug)]
@@ -17,6 +17,9 @@ pub struct Inventory {
     pub hosts: Vec<Host>,
     /// What was not understood, once for each kind.
     pub warnings: Vec<Warning>,
+    /// Directories whose computers belong to the inventory; they are hosts only if
+    /// [`crate::load_with`] was given their listings.
+    pub sources: Vec<DirectorySource>,
     pub(crate) shared: Arc<Shared>,
     /// The hosts that a limit left; none: all.
     pub(crate) selected: Option<BTreeSet<HostId>>,

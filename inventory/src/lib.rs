@@ -7,9 +7,12 @@
 
 mod check;
 mod csv_source;
+mod directory_listing;
+mod directory_source;
 mod error;
 mod file;
 mod graph;
+mod group_names;
 mod inventory;
 mod limit;
 mod load;
@@ -25,9 +28,11 @@ mod vars_files;
 mod warning;
 mod yaml_source;
 
+pub use directory_listing::{DirectoryListing, LeftOut, ListedPc};
+pub use directory_source::DirectorySource;
 pub use error::{InventoryError, InventoryErrors, Problem};
 pub use inventory::{GroupView, Inventory};
-pub use load::{load, load_text};
+pub use load::{load, load_text, load_with};
 pub use options::Options;
 pub use place::Place;
 pub use range::RangeProblem;

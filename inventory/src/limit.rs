@@ -55,6 +55,7 @@ impl Inventory {
         Ok(Self {
             hosts,
             warnings: self.warnings.clone(),
+            sources: self.sources.clone(),
             shared: self.shared.clone(),
             selected: Some(selected),
         })

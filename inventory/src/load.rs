@@ -7,7 +7,7 @@ use crate::graph::{ALL, Graph, start};
 use crate::inventory::Inventory;
 use crate::vars::Vars;
 use crate::vars_files::{self, VarsFiles};
-use crate::{Options, Place, csv_source, file, resolve, yaml_source};
+use crate::{DirectoryListing, Options, Place, csv_source, file, resolve, yaml_source};
 
 /// Reads inventories and joins them into one, later ones adding to earlier ones as with
 /// Ansible's several `-i`.
@@ -15,6 +15,19 @@ use crate::{Options, Place, csv_source, file, resolve, yaml_source};
 /// # Errors
 /// Everything found wrong in all of them; nothing is returned half read.
 pub fn load(sources: &[PathBuf], options: &Options) -> Result<Inventory, InventoryErrors> {
+    load_with(sources, &[], options)
+}
+
+/// As [`load`], with the computers of the directories that the files name
+/// ([`Inventory::sources`] of an earlier reading). Where both speak of a host the files count.
+///
+/// # Errors
+/// Everything found wrong in all of them.
+pub fn load_with(
+    sources: &[PathBuf],
+    listings: &[DirectoryListing],
+    options: &Options,
+) -> Result<Inventory, InventoryErrors> {
     let mut graph = Graph::new();
     for source in sources {
         if let Err(error) = read_source(source, options, &mut graph) {
@@ -27,6 +40,9 @@ pub fn load(sources: &[PathBuf], options: &Options) -> Result<Inventory, Invento
             at: None,
         };
         graph.error(place, Problem::Empty);
+    }
+    for listing in listings {
+        listing.add_to(&mut graph, options);
     }
     graph.reconcile();
     let mut folders: Vec<&Path> = Vec::new();

@@ -57,6 +57,7 @@ pub(crate) fn resolve(
         None => Ok(Inventory {
             hosts,
             warnings: notes.into_warnings(),
+            sources: std::mem::take(&mut graph.sources),
             shared: Arc::new(Shared { graph, variables }),
             selected: None,
         }),

@@ -7,7 +7,7 @@ use fleetmend_yaml::{Document, Entry, Limits, Map, Node, Position, Value};
 use crate::error::{ErrorList, InventoryError, Problem};
 use crate::graph::{Graph, GroupId, HostId, start};
 use crate::vars::{self, Vars};
-use crate::{Options, Place, range};
+use crate::{Options, Place, directory_source, range};
 
 /// The limits of YAML for a file that was already capped in bytes.
 pub(crate) fn limits(options: &Options) -> Limits {
@@ -83,7 +83,11 @@ pub(crate) fn read(text: &str, file: &Place, options: &Options, graph: &mut Grap
         graph,
     };
     for entry in map {
-        source.group(entry);
+        if directory_source::is_source(entry) {
+            directory_source::read(entry, file, source.graph);
+        } else {
+            source.group(entry);
+        }
     }
 }
 
