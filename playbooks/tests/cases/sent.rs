@@ -1,0 +1,164 @@
+//! What every step is sent, along every case that tries its rung, fits what it takes.
+
+use fleetmend_model::{Facts, Place};
+use fleetmend_playbooks::{Decision, Playbook, Rung, SecretFrom, Situation, Step, library};
+use serde_json::{Map, Value, json};
+
+use crate::case::{Case, cases, folder, read, situation};
+
+/// Returns an answer that fits a schema: nothing is null, and times and ids look like such.
+fn sample(schema: &Value) -> Value {
+    if let Some(Value::Array(words)) = schema.get("enum") {
+        return words.first().unwrap().clone();
+    }
+    let kind = match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().find(|kind| **kind != "null").unwrap(),
+        kind => kind,
+    };
+    match kind.as_str() {
+        Some("object") => {
+            let fields = schema["properties"].as_object().cloned();
+            let fields = fields.unwrap_or_default().into_iter();
+            fields.map(|(name, field)| (name, sample(&field))).collect()
+        }
+        Some("array") => json!([]),
+        Some("integer" | "number") => json!(schema["maximum"].as_i64().unwrap_or(48_300)),
+        Some("boolean") => json!(true),
+        Some("string") if schema["format"] == "date-time" => json!("2026-01-20T00:30:00Z"),
+        Some("string") => json!("dc01.example.jp"),
+        other => panic!("{other:?} in {schema}"),
+    }
+}
+
+fn secret(from: &SecretFrom) -> Value {
+    match from {
+        SecretFrom::Credential(_) => json!({"user": "EXAMPLE\\admin", "password": "x"}),
+        SecretFrom::Made(_) => json!("x".repeat(120)),
+    }
+}
+
+fn check(step: &Step, mut params: Map<String, Value>, case: &Case) {
+    for (name, from) in &step.secrets {
+        params.insert(name.clone(), secret(from));
+    }
+    let checked = step.script.check_params(&Value::Object(params));
+    checked.unwrap_or_else(|error| panic!("{}: {error}", case.path.display()));
+}
+
+/// Runs through a rung and returns the situation in which verify is asked.
+fn climb(playbook: &Playbook, rung: &Rung, case: &Case) -> Situation {
+    let mut situation = case.situation.clone();
+    situation.answers.clear();
+    for step in &rung.steps {
+        let wanted = playbook.step_wanted(step, &case.facts, &situation);
+        let answer = if wanted.unwrap_or_else(|error| panic!("{error}")) {
+            let params = playbook.step_params(step, &case.facts, &situation);
+            check(step, params.unwrap_or_else(|error| panic!("{error}")), case);
+            let answer = sample(&step.script.gives);
+            let fits = step.script.check_answer(&answer);
+            fits.unwrap_or_else(|error| panic!("the sample: {error}"));
+            answer
+        } else {
+            Value::Null
+        };
+        situation.answers.insert(step.name.clone(), answer);
+    }
+    situation
+}
+
+/// Calls back with what verify is sent after every rung that a case tries.
+fn after_each_rung(
+    playbook: &Playbook,
+    mut then: impl FnMut(&Rung, &Case, &Situation, Map<String, Value>),
+) {
+    for case in cases(playbook) {
+        let Ok(Decision::Try { rung, .. }) = playbook.decide(&case.facts, &case.situation) else {
+            continue;
+        };
+        let rung = playbook.ladder.iter().find(|known| known.id == rung);
+        let rung = rung.unwrap();
+        let after = climb(playbook, rung, &case);
+        let params = playbook.step_params(&playbook.verify.step, &case.facts, &after);
+        let params = params.unwrap_or_else(|error| panic!("after {}: {error}", rung.id));
+        then(rung, &case, &after, params);
+    }
+}
+
+#[test]
+fn what_steps_are_sent_fits_the_schemas() {
+    let mut seen = 0;
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        let base = read(&folder(name).join("base-verify.yaml"));
+        after_each_rung(&playbook, |_, case, after, params| {
+            seen += 1;
+            check(&playbook.verify.step, params, case);
+            if let Some(consult) = &playbook.verify.consult {
+                let params = playbook.verify_consult_params(&base, &case.facts, after);
+                check(&consult.step, params.unwrap(), case);
+            }
+        });
+    }
+    assert!(seen > 20, "only {seen} cases try a rung");
+}
+
+/// A rung that wrote to one controller is proven there, for the others may not know of it yet;
+/// and the complaints from before its end do not count.
+#[test]
+fn verify_of_trust_repair_knows_what_the_rung_did() {
+    let playbook = Playbook::load_shipped("trust-repair").unwrap();
+    after_each_rung(&playbook, |rung, _, _, params| {
+        let writes = |step: &Step| step.makes.is_some() || !step.secrets.is_empty();
+        if rung.steps.iter().any(writes) {
+            let dc = params.get("domain_controller");
+            assert_eq!(dc, Some(&json!("dc01.example.jp")), "{}", rung.id);
+        }
+        let record = params.get("after_record_id");
+        assert_eq!(record, Some(&json!(48_300)), "{}", rung.id);
+    });
+}
+
+#[test]
+fn diagnose_is_sent_what_it_takes() {
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        let situation = situation(&json!({}), &playbook);
+        let facts = Facts::default();
+        let params = playbook.step_params(&playbook.diagnose, &facts, &situation);
+        let params = Value::Object(params.unwrap());
+        assert_eq!(params.get("domain_controller"), Some(&Value::Null));
+        playbook.diagnose.script.check_params(&params).unwrap();
+    }
+}
+
+/// Wherever the directory would be asked, the question is one; and asking is possible at all.
+#[test]
+fn what_the_directory_is_asked_fits_its_schema() {
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        let Some(consult) = &playbook.consult else {
+            continue;
+        };
+        assert_eq!(place(&consult.step), Place::Controller);
+        let mut asked = 0;
+        for mut case in cases(&playbook) {
+            case.situation.directory = true;
+            if playbook
+                .consult_wanted(&case.facts, &case.situation)
+                .unwrap_or_else(|error| panic!("{}: {error}", case.path.display()))
+            {
+                asked += 1;
+                let params = playbook.consult_params(&case.facts, &case.situation);
+                check(&consult.step, params.unwrap(), &case);
+            }
+        }
+        assert!(asked > 0, "{name} never asks");
+    }
+}
+
+fn place(step: &Step) -> Place {
+    match step.action {
+        Some(_) => Place::Controller,
+        None => Place::Pc,
+    }
+}
