@@ -6,6 +6,8 @@ mod offline_join;
 mod reset;
 mod restore;
 
+pub use offline_join::offline_join_available;
+
 use async_trait::async_trait;
 use fleetmend_model::DirectoryAction;
 use serde::Deserialize;

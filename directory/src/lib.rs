@@ -34,6 +34,7 @@ mod sid;
 mod time;
 mod trust;
 
+pub use act::offline_join_available;
 pub use active_directory::{ActiveDirectory, Proof};
 pub use error::{DirectoryError, TlsSettingsError};
 pub use filter::{Filter, FilterError};

@@ -1,11 +1,13 @@
 //! How an action fails.
 
+use std::sync::Arc;
+
 use crate::computer::{Names, find_or_say};
 use crate::controller::{Controller, Session};
 use crate::entry::Entry;
 use crate::operation::NotWritten;
+use crate::sid::sid_text;
 use crate::{ActionError, ActiveDirectory, DirectoryError, Limit, account_control};
-use std::sync::Arc;
 
 impl From<DirectoryError> for ActionError {
     fn from(error: DirectoryError) -> Self {
@@ -48,6 +50,8 @@ pub(super) struct Member {
     pub(super) entry: Entry,
     /// `userAccountControl`.
     pub(super) control: u32,
+    /// `objectSid`.
+    pub(super) sid: String,
 }
 
 /// Finds the member and refuses every other kind of account.
@@ -64,6 +68,22 @@ pub(super) async fn member(
     let mut wanted = vec!["objectSid", "userAccountControl"];
     wanted.extend(attributes);
     let entry = find_or_say(&controller, &session, &names, &wanted, limit).await?;
+    let control = member_kind(&entry)?;
+    let Some(sid) = entry.bytes("objectSid").and_then(sid_text) else {
+        let message = format!("{} does not let us read its SID", entry.dn);
+        return Err(failed("ComputerNotReadable", message));
+    };
+    Ok(Member {
+        controller,
+        session,
+        entry,
+        control,
+        sid,
+    })
+}
+
+/// Returns the account's flags if it is a member's.
+pub(super) fn member_kind(entry: &Entry) -> Result<u32, ActionError> {
     let Some(control) = entry.flags("userAccountControl") else {
         let message = format!(
             "{} does not let us read what kind of account it is",
@@ -71,14 +91,11 @@ pub(super) async fn member(
         );
         return Err(failed("ComputerNotReadable", message));
     };
-    if let Some(why) = account_control::not_a_member(control) {
-        let message = format!("{} is not changed: {why}", entry.dn);
-        return Err(failed("NotAMemberAccount", message));
+    match account_control::not_a_member(control) {
+        None => Ok(control),
+        Some(why) => {
+            let message = format!("{} is not changed: {why}", entry.dn);
+            Err(failed("NotAMemberAccount", message))
+        }
     }
-    Ok(Member {
-        controller,
-        session,
-        entry,
-        control,
-    })
 }

@@ -6,7 +6,6 @@ use super::OnComputer;
 use super::failure::{Member, member};
 use crate::account_control::{DISABLED, LOCKOUT};
 use crate::operation::{Change, replace};
-use crate::sid::sid_text;
 use crate::{Acted, ActionError, ActiveDirectory, Limit};
 
 /// Takes the flag "disabled" away; every other flag stays.
@@ -77,7 +76,7 @@ async fn set(
     let answer = json!({
         "dc": member.session.dc,
         "dn": dn,
-        "sid": member.entry.bytes("objectSid").and_then(sid_text),
+        "sid": member.sid,
         "done": needed,
     });
     Ok(Acted { answer, made: None })

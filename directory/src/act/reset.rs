@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 use super::failure::{failed, member};
 use crate::account_control::DISABLED;
 use crate::operation::{Change, Question, replace};
-use crate::sid::sid_text;
 use crate::time::unix;
 use crate::{Acted, ActionError, ActiveDirectory, Limit};
 
@@ -33,12 +32,11 @@ pub(super) async fn reset(
     let dc = reset.domain_controller.as_deref();
     let member = member(directory, &reset.computer, dc, &["pwdLastSet"], limit).await?;
     let dn = &member.entry.dn;
-    let sid = member.entry.bytes("objectSid").and_then(sid_text);
+    let sid = &member.sid;
     if let Some(wanted) = reset.sid
-        && sid.as_ref() != Some(&wanted)
+        && *sid != wanted
     {
-        let actual = sid.as_deref().unwrap_or("unreadable");
-        let message = format!("{dn} has the SID {actual}, not {wanted}: the name has moved");
+        let message = format!("{dn} has the SID {sid}, not {wanted}: the name has moved");
         return Err(failed("ComputerSidDiffers", message));
     }
     if member.control & DISABLED != 0 {

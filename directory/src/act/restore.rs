@@ -40,9 +40,10 @@ pub(super) async fn restore(
         let message = format!("{} is recycled: nothing is left to restore", deleted.dn);
         return Err(failed("ComputerRecycled", message));
     }
-    let (Some(name), Some(parent)) = (&deleted.name, &deleted.parent) else {
-        let message = format!("{} does not tell where it lay", deleted.dn);
-        return Err(failed("ComputerParentUnknown", message));
+    let (Some(name), Some(parent), Some(sid)) = (&deleted.name, &deleted.parent, &deleted.sid)
+    else {
+        let message = format!("{} does not tell where it lay and which it is", deleted.dn);
+        return Err(failed("ComputerNotReadable", message));
     };
     if parent.contains("\\0ADEL:") {
         let message = format!("{parent}, in which {name} lay, is deleted itself");
@@ -59,6 +60,6 @@ pub(super) async fn restore(
         controls: vec![control(SHOW_DELETED_OID, None)],
     };
     controller.modify(change, limit).await?;
-    let answer = json!({"dc": session.dc, "dn": dn, "sid": deleted.sid, "done": true});
+    let answer = json!({"dc": session.dc, "dn": dn, "sid": sid, "done": true});
     Ok(Acted { answer, made: None })
 }

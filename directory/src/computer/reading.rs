@@ -237,14 +237,16 @@ fn nobody(error: Option<&DirectoryError>) -> Map<String, Value> {
     answer
 }
 
-/// Tells whether controllers disagree about when the password was set; none if none of them says.
+/// Tells whether controllers disagree about when the password was set; none if fewer than two say.
 fn differs(told: &[Told]) -> Option<bool> {
     let mut times = told.iter().filter_map(|told| match &told.reading {
         Ok(Some(state)) => state.password_set,
         _ => None,
     });
     let first = times.next()?;
-    Some(times.any(|time| time != first))
+    times
+        .map(|time| time != first)
+        .reduce(|one, other| one || other)
 }
 
 fn deleted_fields(deleted: &Deleted, recycle_bin: bool) -> Value {
