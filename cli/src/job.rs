@@ -74,6 +74,7 @@ async fn follow(
         connector: wiring.connector,
         prober: wiring.prober,
         credentials: wiring.credentials,
+        directory: None,
         journal: wiring.journal,
         reader: Some(reader),
         control,
@@ -223,6 +224,7 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
             account,
             host,
             code,
+            ..
         } => printer.error(
             &CliError::user(format!(
                 "the account {account} was refused on {host}{}; it was not tried again",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_engine::{ExecJob, Job, Program, RunLimits, RunPlan};
+use fleetmend_engine::{ExecJob, Job, Programs, RunLimits, RunPlan};
 use fleetmend_inventory::Inventory;
 use fleetmend_model::{
     CredentialRef, Host, HostName, RunMode, TlsVerification, TransportChoice, WinrmAuth,
@@ -118,7 +118,7 @@ pub(crate) fn of_playbook(
     logon: &LogonArgs,
     domain: &DomainArgs,
 ) -> Result<RunPlan, CliError> {
-    let job = Job::Playbook(Arc::new(Program::of(Arc::clone(playbook))));
+    let job = Job::Playbook(Arc::new(Programs::of(Arc::clone(playbook), [])));
     let plan = RunPlan {
         params: parameters(playbook, domain)?,
         credentials_on_pcs: domain.allow_credential_on_pcs,
@@ -151,7 +151,8 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
         params: Map::new(),
         credentials_on_pcs: false,
         may_reboot: false,
-        directory: false,
+        directory: None,
+        offline_join: false,
         language: Language::default(),
         default_credential: CredentialRef(credentials::DEFAULT.to_owned()),
         version: env!("CARGO_PKG_VERSION").to_owned(),

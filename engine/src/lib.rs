@@ -20,5 +20,5 @@ pub use dispatch::{Ports, RunEnd, RunLimits, RunPlan, RunReport, run};
 pub use journal::{Journal, JournalError};
 pub use prober::{NoProbe, Prober, TcpProber};
 pub use program::{
-    ExecJob, Job, Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan,
+    ExecJob, Job, Judge, Parameters, Program, Programs, RungPlan, StepPlan, StepRun, VerifyPlan,
 };

@@ -5,13 +5,22 @@ use std::sync::Arc;
 
 use fleetmend_model::{Facts, Phase, StepRef};
 use fleetmend_playbooks::{
-    Decision, DecisionError, ParameterKind, Playbook, ScriptFile, SecretFrom, Situation, Step,
-    VerifyVerdict,
+    Consult, Decision, DecisionError, Language, Need, ParameterKind, Playbook, Rung, ScriptFile,
+    SecretFrom, Situation, Step, VerifyVerdict,
 };
 use fleetmend_transport::Script;
 use serde_json::{Map, Value, json};
 
-use crate::program::{Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan};
+use crate::program::{
+    Judge, Parameters, Program, Programs, RungPlan, StepPlan, StepRun, VerifyPlan,
+};
+
+impl Programs {
+    /// Makes a checked playbook ready to run, and those for hosts of other platforms beside it.
+    pub fn of(main: Arc<Playbook>, also: impl IntoIterator<Item = Arc<Playbook>>) -> Self {
+        Self::new(Program::of(main), also.into_iter().map(Program::of))
+    }
+}
 
 impl Program {
     /// Makes a checked playbook ready to run.
@@ -20,20 +29,21 @@ impl Program {
         let rungs = playbook
             .ladder
             .iter()
-            .map(|rung| {
-                let steps = rung.steps.iter().map(|step| scripts.plan(step)).collect();
-                (rung.id.clone(), RungPlan { steps })
-            })
+            .map(|rung| (rung.id.clone(), scripts.rung(rung)))
             .collect();
+        let verify = &playbook.verify;
         Self {
             name: playbook.name.clone(),
             digest: playbook.digest.clone(),
+            platform: playbook.platform,
             diagnose: scripts.plan(&playbook.diagnose),
+            consult: scripts.consult(playbook.consult.as_ref()),
             rungs,
             verify: VerifyPlan {
-                step: scripts.plan(&playbook.verify.step),
-                attempts: playbook.verify.attempts,
-                pause: playbook.verify.pause,
+                step: scripts.plan(&verify.step),
+                consult: scripts.consult(verify.consult.as_ref()),
+                attempts: verify.attempts,
+                pause: verify.pause,
             },
             judge: playbook,
         }
@@ -45,6 +55,20 @@ impl Program {
 struct Scripts(BTreeMap<String, Arc<Script>>);
 
 impl Scripts {
+    fn rung(&mut self, rung: &Rung) -> RungPlan {
+        let need = |need: &Need| matches!(need, Need::Directory | Need::OfflineJoin);
+        let action = |step: &Step| step.action.is_some();
+        RungPlan {
+            steps: rung.steps.iter().map(|step| self.plan(step)).collect(),
+            needs_directory: rung.needs.iter().any(need) || rung.steps.iter().any(action),
+            again_if_cut: rung.again_if_cut,
+        }
+    }
+
+    fn consult(&mut self, consult: Option<&Consult>) -> Option<StepPlan> {
+        consult.map(|consult| self.plan(&consult.step))
+    }
+
     fn plan(&mut self, step: &Step) -> StepPlan {
         let file: &ScriptFile = &step.script;
         let run = match step.action {
@@ -108,14 +132,44 @@ impl Judge for Playbook {
         Self::decide(self, facts, situation)
     }
 
+    fn knows(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|known| known.name == parameter)
+    }
+
+    fn wanted(
+        &self,
+        step: &StepRef,
+        facts: &Facts,
+        evidence: Option<&Value>,
+        situation: &Situation,
+    ) -> Result<bool, DecisionError> {
+        match find(self, step)? {
+            Found::Step(plan) => self.step_wanted(plan, facts, situation),
+            Found::Consult(_) => self.consult_wanted(facts, situation),
+            Found::VerifyConsult(_) => {
+                let evidence = evidence.unwrap_or(&Value::Null);
+                self.verify_consult_wanted(evidence, facts, situation)
+            }
+        }
+    }
+
     fn params(
         &self,
         step: &StepRef,
         facts: &Facts,
+        evidence: Option<&Value>,
         situation: &Situation,
     ) -> Result<Map<String, Value>, DecisionError> {
-        let plan = find(self, step)?;
-        let params = plan.params(facts, situation)?;
+        let found = find(self, step)?;
+        let params = match found {
+            Found::Step(plan) => self.step_params(plan, facts, situation),
+            Found::Consult(_) => self.consult_params(facts, situation),
+            Found::VerifyConsult(_) => {
+                let evidence = evidence.unwrap_or(&Value::Null);
+                self.verify_consult_params(evidence, facts, situation)
+            }
+        }?;
+        let plan = found.step();
         let mut whole = params.clone();
         for (name, from) in &plan.secrets {
             // The real ones are not here yet; what can be checked is that they are expected.
@@ -134,8 +188,15 @@ impl Judge for Playbook {
         Ok(params)
     }
 
+    fn caution(&self, rung: &str, language: Language) -> Option<String> {
+        let rung = self.ladder.iter().find(|known| known.id == rung)?;
+        let caution = rung.caution.as_ref()?;
+        Some(caution.text(language).to_owned())
+    }
+
     fn accept(&self, step: &StepRef, answer: &Value) -> Result<(), DecisionError> {
         find(self, step)?
+            .step()
             .script
             .check_answer(answer)
             .map_err(|error| DecisionError {
@@ -154,16 +215,43 @@ impl Judge for Playbook {
     }
 }
 
-fn find<'a>(playbook: &'a Playbook, step: &StepRef) -> Result<&'a Step, DecisionError> {
+/// A step of a playbook by the name that events give it.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Step(&'a Step),
+    Consult(&'a Step),
+    VerifyConsult(&'a Step),
+}
+
+impl<'a> Found<'a> {
+    fn step(self) -> &'a Step {
+        match self {
+            Self::Step(step) | Self::Consult(step) | Self::VerifyConsult(step) => step,
+        }
+    }
+}
+
+fn find<'a>(playbook: &'a Playbook, step: &StepRef) -> Result<Found<'a>, DecisionError> {
+    let named = |consult: &'a Option<Consult>| {
+        let plan = &consult.as_ref()?.step;
+        (plan.name == step.step).then_some(plan)
+    };
     let found = match step.phase {
-        Phase::Diagnose => Some(&playbook.diagnose),
-        Phase::Verify => Some(&playbook.verify.step),
+        Phase::Diagnose => Some(match named(&playbook.consult) {
+            Some(plan) => Found::Consult(plan),
+            None => Found::Step(&playbook.diagnose),
+        }),
+        Phase::Verify => Some(match named(&playbook.verify.consult) {
+            Some(plan) => Found::VerifyConsult(plan),
+            None => Found::Step(&playbook.verify.step),
+        }),
         Phase::Repair => {
             let rung = playbook
                 .ladder
                 .iter()
                 .find(|rung| Some(&rung.id) == step.rung.as_ref());
             rung.and_then(|rung| rung.steps.iter().find(|plan| plan.name == step.step))
+                .map(Found::Step)
         }
         Phase::Exec => None,
     };
@@ -207,7 +295,7 @@ mod tests {
             ..Situation::default()
         };
         let params = playbook
-            .params(&step, &Facts::default(), &situation)
+            .params(&step, &Facts::default(), None, &situation)
             .unwrap();
         assert_eq!(params["domain_controller"], Value::Null);
         assert!(playbook.accept(&step, &json!({"made": "up"})).is_err());

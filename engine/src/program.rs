@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::{DirectoryAction, Facts, Phase, Place, StepRef};
-use fleetmend_playbooks::{Decision, DecisionError, SecretFrom, Situation, VerifyVerdict};
+use fleetmend_model::{DirectoryAction, Facts, Phase, Place, Platform, StepRef};
+use fleetmend_playbooks::{
+    Decision, DecisionError, Language, SecretFrom, Situation, VerifyVerdict,
+};
 use fleetmend_transport::{ExecRequest, Script};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// The work of a run, shared by all its PCs.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Diagnose, repair, verify; or diagnose only.
-    Playbook(Arc<Program>),
+    /// Diagnose, repair, verify; or diagnose only. Each PC is given the program for its platform.
+    Playbook(Arc<Programs>),
     /// One command by hand.
     Exec(Arc<ExecJob>),
 }
@@ -40,6 +43,75 @@ impl ExecJob {
     }
 }
 
+/// The playbooks of a run: the one that was named, and those for hosts of other platforms.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    main: Arc<Program>,
+    also: Vec<Arc<Program>>,
+}
+
+impl Programs {
+    /// Returns the programs of a run. Of two for one platform the first counts.
+    pub fn new(main: Program, also: impl IntoIterator<Item = Program>) -> Self {
+        Self {
+            main: Arc::new(main),
+            also: also.into_iter().map(Arc::new).collect(),
+        }
+    }
+
+    /// Returns the program that was named.
+    pub fn main(&self) -> &Arc<Program> {
+        &self.main
+    }
+
+    /// Returns the program for hosts of this platform, if the run has one.
+    pub fn on(&self, platform: Platform) -> Option<&Arc<Program>> {
+        self.all().find(|program| program.platform == platform)
+    }
+
+    /// Returns every program, the one that was named first.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Program>> {
+        std::iter::once(&self.main).chain(&self.also)
+    }
+
+    /// Returns the digest of a single program; of several the SHA-256 over their digests, one a
+    /// line, in hex.
+    pub fn digest(&self) -> String {
+        if self.also.is_empty() {
+            return self.main.digest.clone();
+        }
+        let mut hash = Sha256::new();
+        for program in self.all() {
+            hash.update(&program.digest);
+            hash.update("\n");
+        }
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// Returns what the operator set without what is meant for another of the programs. What
+    /// none of them knows stays, and is refused by any.
+    pub(crate) fn settings(
+        &self,
+        program: &Program,
+        set: &Map<String, Value>,
+    ) -> Map<String, Value> {
+        let known = |name: &str| self.all().any(|program| program.judge.knows(name));
+        set.iter()
+            .filter(|(name, _)| program.judge.knows(name) || !known(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
+
+impl From<Program> for Programs {
+    fn from(main: Program) -> Self {
+        Self::new(main, [])
+    }
+}
+
 /// A playbook made ready: its steps as requests share them, and its judge.
 #[derive(Clone)]
 pub struct Program {
@@ -47,8 +119,12 @@ pub struct Program {
     pub name: String,
     /// SHA-256 over the playbook and its scripts, in hex.
     pub digest: String,
+    /// The hosts that it is for.
+    pub platform: Platform,
     /// How facts are gathered.
     pub diagnose: StepPlan,
+    /// What the directory is asked after it.
+    pub consult: Option<StepPlan>,
     /// The ladder's rungs by id; the judge knows their order.
     pub rungs: BTreeMap<String, RungPlan>,
     /// How a repair is proven.
@@ -70,6 +146,11 @@ impl std::fmt::Debug for Program {
 pub struct RungPlan {
     /// Its steps, in order.
     pub steps: Vec<StepPlan>,
+    /// Whether it cannot do without the directory.
+    pub needs_directory: bool,
+    /// Whether it may be begun once more in the same run when it was cut: the end of a step is
+    /// not known, or the step never ran, after one that may have changed something.
+    pub again_if_cut: bool,
 }
 
 impl RungPlan {
@@ -128,6 +209,8 @@ impl StepPlan {
 pub struct VerifyPlan {
     /// The step that gathers the evidence.
     pub step: StepPlan,
+    /// What the directory is asked after it.
+    pub consult: Option<StepPlan>,
     /// How often it is asked at most; at least once.
     pub attempts: u32,
     /// How long to wait between.
@@ -155,14 +238,31 @@ pub trait Judge: Send + Sync {
         vars: &BTreeMap<String, Value>,
     ) -> Result<Parameters, DecisionError>;
 
-    /// Decides what to do next with a PC.
+    /// Decides what to do next with a PC. The directory's answer stands in the facts as
+    /// `directory`; without one the key is missing.
     ///
     /// # Errors
     /// [`DecisionError`] when facts and playbook disagree.
     fn decide(&self, facts: &Facts, situation: &Situation) -> Result<Decision, DecisionError>;
 
+    /// Tells whether the playbook has a parameter of this name.
+    fn knows(&self, parameter: &str) -> bool;
+
+    /// Tells whether the `when` of a step, or of a question to the directory, holds. `evidence` is
+    /// what verify just answered, for the question that goes with it.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when it names what is not there.
+    fn wanted(
+        &self,
+        step: &StepRef,
+        facts: &Facts,
+        evidence: Option<&Value>,
+        situation: &Situation,
+    ) -> Result<bool, DecisionError>;
+
     /// Returns the parameters of a step, secrets left out, after holding them against the schema
-    /// of its script.
+    /// of its script or action. `evidence` as for [`Judge::wanted`].
     ///
     /// # Errors
     /// [`DecisionError`] when an expression names what is not there, or the schema forbids it.
@@ -170,16 +270,20 @@ pub trait Judge: Send + Sync {
         &self,
         step: &StepRef,
         facts: &Facts,
+        evidence: Option<&Value>,
         situation: &Situation,
     ) -> Result<Map<String, Value>, DecisionError>;
 
-    /// Holds an answer against the schema of the step's script.
+    /// Returns what must be known if a run is cut inside this rung.
+    fn caution(&self, rung: &str, language: Language) -> Option<String>;
+
+    /// Holds an answer against the schema of the step's script or action.
     ///
     /// # Errors
     /// [`DecisionError`] with the place in the answer that does not fit.
     fn accept(&self, step: &StepRef, answer: &Value) -> Result<(), DecisionError>;
 
-    /// Judges the evidence that verify answered.
+    /// Judges the evidence that verify answered, the directory's answer in it as `directory`.
     ///
     /// # Errors
     /// [`DecisionError`] when evidence and playbook disagree.

@@ -37,11 +37,14 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(
-        plan: RunPlan,
+        mut plan: RunPlan,
         recorder: Recorder,
         soft: CancellationToken,
         ports: Ports,
     ) -> Self {
+        if ports.directory.is_none() {
+            plan.directory = None;
+        }
         let limits = &plan.limits;
         let probes = Ramp::new(limits.ramp_start, limits.probe_concurrency);
         let workers = Ramp::new(limits.ramp_start, limits.max_concurrency);
@@ -50,6 +53,7 @@ impl Dispatcher {
             connector: ports.connector,
             prober: ports.prober,
             credentials: ports.credentials,
+            directory: ports.directory,
             recorder,
             workers: workers.semaphore(),
             soft,
@@ -222,6 +226,7 @@ impl Dispatcher {
             RunEnd::CredentialRefused {
                 account: refusal.account.clone(),
                 host: refusal.host.clone(),
+                place: refusal.place,
                 code: refusal.code,
             }
         } else {

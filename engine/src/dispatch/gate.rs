@@ -1,14 +1,15 @@
 //! A wrong password is spent once.
 //!
 //! Until an account has been seen to work, one PC at a time may use it; then five; then all.
-//! The first refusal closes it for the rest of the run. Two kinds of account stand behind the
-//! gate: credentials that are handed to PCs, and domain accounts for logging on.
+//! The first refusal closes it for the rest of the run. Three kinds of account stand behind the
+//! gate: credentials that are handed to PCs, domain accounts for logging on, and the one with
+//! which the controller itself speaks to the directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use fleetmend_model::{CredentialRef, HostName};
+use fleetmend_model::{CredentialRef, HostName, Place};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How many PCs follow the first one together.
@@ -23,6 +24,8 @@ pub(super) enum Key {
     Credential(CredentialRef),
     /// A domain account for logging on, in lower case.
     Logon(String),
+    /// The controller's own account in the directory.
+    Directory,
 }
 
 /// Guards every account whose refusal may lock it for the whole domain.
@@ -37,6 +40,8 @@ pub(super) struct CredentialGate {
 pub(super) struct Refusal {
     pub(super) account: String,
     pub(super) host: HostName,
+    /// On the PC, or in the directory while something was done for the PC.
+    pub(super) place: Place,
     /// The Win32 code; a refused logon has none.
     pub(super) code: Option<i64>,
 }
@@ -146,7 +151,7 @@ impl CredentialGate {
 
     fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Key::Logon(_), false) = (key, entries.contains_key(key)) {
+        if let (Key::Logon(_) | Key::Directory, false) = (key, entries.contains_key(key)) {
             entries.insert(key.clone(), Arc::new(Entry::new(false)));
         }
         entries.get(key).cloned()
@@ -164,10 +169,15 @@ impl Refusal {
         let Self {
             account,
             host,
+            place,
             code,
         } = self;
         let code = code.map_or_else(String::new, |code| format!(" (Win32 {code})"));
-        format!("the account {account} was refused on {host}{code}")
+        let place = match place {
+            Place::Pc => format!("on {host}"),
+            Place::Controller => format!("by the directory, first asked for {host}"),
+        };
+        format!("the account {account} was refused {place}{code}")
     }
 }
 
@@ -290,6 +300,7 @@ mod tests {
         Refusal {
             account: "CORP\\join".into(),
             host: HostName("pc-1".into()),
+            place: Place::Pc,
             code: Some(code),
         }
     }

@@ -5,7 +5,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::{Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome};
+use fleetmend_directory::Directory;
+use fleetmend_model::{
+    Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome, Secret,
+};
 use fleetmend_playbooks::{DecisionError, Situation};
 use fleetmend_transport::{Connector, ExecOutput, Session};
 use futures::FutureExt;
@@ -18,7 +21,7 @@ use super::gate::{Closed, CredentialGate, DOUBTS, Key, Pass, Refusal};
 use super::plan::RunPlan;
 use super::recorder::{Halted, Recorder};
 use crate::credential_source::CredentialSource;
-use crate::machine::{self, Action, Context, Ending, PcState, Stop};
+use crate::machine::{self, Action, Context, Ending, PcState, Stop, Work};
 use crate::prober::Prober;
 use crate::program::Job;
 
@@ -34,6 +37,7 @@ pub(super) struct Shared {
     pub(super) connector: Arc<dyn Connector>,
     pub(super) prober: Arc<dyn Prober>,
     pub(super) credentials: Arc<dyn CredentialSource>,
+    pub(super) directory: Option<Arc<dyn Directory>>,
     pub(super) recorder: Recorder,
     pub(super) gate: CredentialGate,
     pub(super) workers: Arc<Semaphore>,
@@ -89,7 +93,11 @@ pub(super) fn broken(state: &PcState) -> Ending {
             why: "internal-error".to_owned(),
         };
     }
-    ending.next = "report this with the journal, and run check on the PC".to_owned();
+    let report = "report this with the journal";
+    ending.next = match state.hazard() {
+        Some(_) => format!("{}; {report}", ending.next),
+        None => format!("{report}, and run check on the PC"),
+    };
     ending
 }
 
@@ -103,6 +111,8 @@ pub(super) struct Pc {
     misfit: Option<DecisionError>,
     pub(super) session: Option<Box<dyn Session>>,
     pub(super) held: Vec<Held>,
+    /// Secrets that steps of the rung in progress have made, by name. They live nowhere else.
+    pub(super) made: BTreeMap<String, Secret>,
     pub(super) clock: PhaseClock,
     pub(super) output: Option<ExecOutput>,
     pub(super) slot: Slot,
@@ -136,6 +146,7 @@ impl Pc {
             misfit,
             session: None,
             held: Vec::new(),
+            made: BTreeMap::new(),
             clock: PhaseClock::default(),
             output: None,
             slot: Slot::Probe(slot),
@@ -151,6 +162,13 @@ impl Pc {
     }
 
     async fn work(&mut self) -> Result<Ending, Halted> {
+        let host = &self.host;
+        if let Job::Playbook(programs) = &self.shared.plan.job
+            && self.shared.plan.program(host).is_none()
+        {
+            let name = &programs.main().name;
+            return Ok(machine::other_platform(host.platform, name));
+        }
         if let Some(error) = &self.misfit {
             return Ok(machine::playbook_error(&self.state, error));
         }
@@ -161,8 +179,8 @@ impl Pc {
             match self.next() {
                 Action::Connect => self.connect().await?,
                 Action::Run(call) => self.run(call).await?,
-                Action::Note(HostEvent::RungStarted { rung, .. }) => {
-                    if let Some(ending) = self.start_rung(rung).await? {
+                Action::Note(HostEvent::RungStarted { rung, caution }) => {
+                    if let Some(ending) = self.start_rung(rung, caution).await? {
                         return Ok(ending);
                     }
                 }
@@ -174,6 +192,12 @@ impl Pc {
     }
 
     fn next(&self) -> Action {
+        let work = match self.shared.plan.program(&self.host) {
+            Some(program) => Work::Playbook(program),
+            None => Work::Exec,
+        };
+        let directory_refused = self.shared.gate.refusal_of(&Key::Directory);
+        let directory_refused = directory_refused.map(|refusal| refusal.story());
         let refused: BTreeMap<String, String> = if self.shared.gate.refusal().is_some() {
             let names = self.situation.credentials.iter();
             names
@@ -187,9 +211,10 @@ impl Pc {
             stop: self.shared.stop(),
             situation: &self.situation,
             refused: &refused,
+            directory_refused: directory_refused.as_deref(),
             overdue: self.clock.overdue(self.shared.plan.limits.phase),
         };
-        machine::next(&self.shared.plan.job, &context, &self.state)
+        machine::next(work, &context, &self.state)
     }
 
     fn refusal_of(&self, parameter: &str) -> Option<Refusal> {
@@ -215,6 +240,7 @@ impl Pc {
                 self.held.iter().for_each(|held| held.pass.prove());
             }
             self.held.clear();
+            self.made.clear();
         }
         let stored = self.shared.recorder.record(self.event(event.clone())).await;
         if stored.is_ok() || known {
@@ -226,12 +252,16 @@ impl Pc {
     /// Takes hold of the credentials that the rung needs, then notes its beginning. Returns the
     /// PC's ending if a credential is not to be had; notes nothing if the machine must think
     /// again.
-    async fn start_rung(&mut self, rung: String) -> Result<Option<Ending>, Halted> {
+    async fn start_rung(
+        &mut self,
+        rung: String,
+        caution: Option<String>,
+    ) -> Result<Option<Ending>, Halted> {
         self.held.clear();
-        let Job::Playbook(program) = &self.shared.plan.job else {
+        self.made.clear();
+        let Some(program) = self.shared.plan.program(&self.host).cloned() else {
             return Ok(None);
         };
-        let program = program.clone();
         let parameters: BTreeSet<&str> = program
             .rungs
             .get(&rung)
@@ -249,12 +279,9 @@ impl Pc {
             }
         }
         self.clock = PhaseClock::default();
-        self.note(HostEvent::RungStarted {
-            rung,
-            caution: None,
-        })
-        .await
-        .map(|()| None)
+        self.note(HostEvent::RungStarted { rung, caution })
+            .await
+            .map(|()| None)
     }
 
     /// Returns the credential with leave to use it; `None` when the gate is closed or the run
@@ -324,6 +351,7 @@ impl Pc {
     async fn finish(&mut self, ending: Ending) -> HostResult {
         let result = self.result(ending);
         self.held.clear();
+        self.made.clear();
         let event = self.event(HostEvent::Finished {
             result: result.clone(),
         });
@@ -391,14 +419,7 @@ impl Lack {
                     .to_owned(),
             ),
         };
-        Ending {
-            outcome: Outcome::Blocked {
-                guard: guard.to_owned(),
-            },
-            cause: state.found.clone(),
-            reason,
-            next,
-        }
+        machine::blocked(state, guard, reason, next)
     }
 }
 

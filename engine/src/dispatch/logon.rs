@@ -1,6 +1,6 @@
 //! Reaching one PC: probe, a worker's slot, leave of the gate, logon.
 
-use fleetmend_model::Credential;
+use fleetmend_model::{Credential, Place};
 use fleetmend_transport::{ConnectError, DeniedWhy, Limits, Session, UnreachableWhy};
 use tokio::time::timeout;
 
@@ -74,6 +74,7 @@ impl Pc {
                 &Refusal {
                     account: user.to_owned(),
                     host: self.host.name.clone(),
+                    place: Place::Pc,
                     code: None,
                 },
             ),

@@ -5,6 +5,7 @@
 
 mod account;
 mod clock;
+mod directory;
 mod dispatcher;
 mod gate;
 mod host_task;

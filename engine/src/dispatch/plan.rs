@@ -8,7 +8,7 @@ use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
 use fleetmend_playbooks::{DecisionError, Language, Situation};
 use serde_json::{Map, Value};
 
-use crate::program::{Job, Parameters};
+use crate::program::{Job, Parameters, Program};
 
 /// What a run is to do. Nothing in it can be wrong any more.
 #[derive(Clone, Debug)]
@@ -25,8 +25,11 @@ pub struct RunPlan {
     pub credentials_on_pcs: bool,
     /// Whether PCs may be rebooted.
     pub may_reboot: bool,
-    /// Whether the controller reaches the directory.
-    pub directory: bool,
+    /// Whether the controller reaches the directory, and as whom: the name is for words only.
+    /// Counts only with [`Ports::directory`](super::Ports::directory).
+    pub directory: Option<String>,
+    /// Whether the controller can make offline join blobs; it needs the directory for them.
+    pub offline_join: bool,
     /// The language of reasons and advice, where the playbook has both.
     pub language: Language,
     /// The credential of PCs whose inventory names none.
@@ -85,6 +88,14 @@ impl RunPlan {
         }
     }
 
+    /// Returns the program for the PC's platform, if the run has one.
+    pub(crate) fn program(&self, host: &Host) -> Option<&Arc<Program>> {
+        match &self.job {
+            Job::Playbook(programs) => programs.on(host.platform),
+            Job::Exec(_) => None,
+        }
+    }
+
     /// Checks what depends on the PC's variables, for every PC, before anything is touched.
     ///
     /// # Errors
@@ -99,13 +110,14 @@ impl RunPlan {
 
     /// Returns what the decision knows of one PC beside its facts.
     pub(crate) fn situation(&self, host: &Host) -> Result<Situation, DecisionError> {
-        let Job::Playbook(program) = &self.job else {
+        let (Job::Playbook(programs), Some(program)) = (&self.job, self.program(host)) else {
             return Ok(Situation::default());
         };
+        let set = programs.settings(program, &self.params);
         let Parameters {
             values,
             credentials,
-        } = program.judge.parameters(&self.params, &host.vars)?;
+        } = program.judge.parameters(&set, &host.vars)?;
         let about = [
             ("name", Value::from(host.name.0.as_str())),
             ("address", Value::from(host.address.as_str())),
@@ -128,7 +140,8 @@ impl RunPlan {
             },
             credentials,
             may_reboot: self.may_reboot,
-            directory: self.directory,
+            directory: self.directory.is_some(),
+            offline_join: self.directory.is_some() && self.offline_join,
             language: self.language,
             ..Situation::default()
         })

@@ -1,6 +1,6 @@
 //! What a run gives back.
 
-use fleetmend_model::{HostName, HostResult, RunId};
+use fleetmend_model::{HostName, HostResult, Place, RunId};
 use fleetmend_transport::ExecOutput;
 
 use crate::exit_code;
@@ -34,8 +34,10 @@ pub enum RunEnd {
     CredentialRefused {
         /// Its name.
         account: String,
-        /// The PC that reported it.
+        /// The PC that reported it, or for which the directory was first asked.
         host: HostName,
+        /// Who refused it: the PC, or the directory the controller's own account.
+        place: Place,
         /// The Win32 code; a refused logon has none.
         code: Option<i64>,
     },

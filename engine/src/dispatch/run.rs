@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fleetmend_directory::Directory;
 use fleetmend_model::{Event, Record};
 use fleetmend_transport::Connector;
 use tokio::sync::mpsc;
@@ -32,6 +33,9 @@ pub struct Ports {
     pub prober: Arc<dyn Prober>,
     /// Gives secrets.
     pub credentials: Arc<dyn CredentialSource>,
+    /// Takes the controller's steps in the directory, if it reaches one; asked only if
+    /// [`RunPlan::directory`] says as whom.
+    pub directory: Option<Arc<dyn Directory>>,
     /// Stores events.
     pub journal: Arc<dyn Journal>,
     /// Is told every record in order, after it was stored. A reader that takes none for five
@@ -69,7 +73,7 @@ pub async fn run(plan: RunPlan, mut ports: Ports) -> RunReport {
 
 fn started(plan: &RunPlan) -> Event {
     let (subject, digest) = match &plan.job {
-        Job::Playbook(program) => (program.name.clone(), program.digest.clone()),
+        Job::Playbook(programs) => (programs.main().name.clone(), programs.digest()),
         Job::Exec(job) => (job.subject.clone(), String::new()),
     };
     Event::RunStarted {

@@ -5,9 +5,11 @@ use serde_json::Value;
 
 const MASK: &str = "***";
 
-/// Replaces every occurrence of the secrets in what a step said.
-pub(super) fn scrub(end: &mut StepEnd, secrets: &[Secret]) {
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+/// Replaces every occurrence of the secrets in what a step said. Blanks around a secret do not
+/// count: a file's last line end is seldom repeated.
+pub(super) fn scrub<'a>(end: &mut StepEnd, secrets: impl IntoIterator<Item = &'a Secret>) {
+    let texts = secrets.into_iter().map(|secret| secret.reveal().trim());
+    for secret in texts.filter(|secret| !secret.is_empty()) {
         match end {
             StepEnd::Answered { answer } => scrub_value(answer, secret),
             StepEnd::Failed {
@@ -23,13 +25,13 @@ pub(super) fn scrub(end: &mut StepEnd, secrets: &[Secret]) {
     }
 }
 
-fn scrub_text(text: &mut String, secret: &Secret) {
-    if text.contains(secret.reveal()) {
-        *text = text.replace(secret.reveal(), MASK);
+fn scrub_text(text: &mut String, secret: &str) {
+    if text.contains(secret) {
+        *text = text.replace(secret, MASK);
     }
 }
 
-fn scrub_value(value: &mut Value, secret: &Secret) {
+fn scrub_value(value: &mut Value, secret: &str) {
     match value {
         Value::String(text) => scrub_text(text, secret),
         Value::Array(items) => items.iter_mut().for_each(|item| scrub_value(item, secret)),
@@ -37,11 +39,11 @@ fn scrub_value(value: &mut Value, secret: &Secret) {
             fields
                 .values_mut()
                 .for_each(|field| scrub_value(field, secret));
-            if fields.keys().any(|name| name.contains(secret.reveal())) {
+            if fields.keys().any(|name| name.contains(secret)) {
                 let old = std::mem::take(fields);
                 fields.extend(
                     old.into_iter()
-                        .map(|(name, v)| (name.replace(secret.reveal(), MASK), v)),
+                        .map(|(name, v)| (name.replace(secret, MASK), v)),
                 );
             }
         }
@@ -57,7 +59,11 @@ mod tests {
 
     #[test]
     fn no_secret_survives_in_any_corner() {
-        let secrets = [Secret::new("秘密-p4ss".into()), Secret::new(String::new())];
+        let secrets = [
+            Secret::new("秘密-p4ss\n".into()),
+            Secret::new(" ".into()),
+            Secret::new(String::new()),
+        ];
         let mut end = StepEnd::Answered {
             answer: json!({"a": ["x秘密-p4ssy", {"秘密-p4ss": 1}], "n": 4, "ok": true}),
         };

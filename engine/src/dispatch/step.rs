@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetmend_model::{HostEvent, Place, Secret, StepEnd, StepRef};
+use fleetmend_model::{HostEvent, Place, StepEnd, StepRef};
 use fleetmend_playbooks::SecretFrom;
 use fleetmend_transport::{ExecOutput, Limits, Script, SessionError, StepRequest};
 use serde_json::{Map, Value};
@@ -39,7 +39,11 @@ impl Pc {
         self.clock.note(&call.step);
         match self.shared.plan.job.clone() {
             Job::Exec(job) => self.run_exec(&job, call.step, token).await,
-            Job::Playbook(program) => self.run_step(&program, call, token).await,
+            Job::Playbook(programs) => match programs.on(self.host.platform) {
+                Some(program) => self.run_step(program, call, token).await,
+                // No such PC is worked on.
+                None => Err(Halted),
+            },
         }
     }
 
@@ -56,6 +60,15 @@ impl Pc {
                 .ended(step, StepEnd::NotRun { reason }, Instant::now())
                 .await;
         };
+        let script = match &plan.run {
+            StepRun::Script(script) => script.clone(),
+            StepRun::Action(action) => {
+                let judge = program.judge.as_ref();
+                return self
+                    .run_action(plan, *action, judge, (step, params), token)
+                    .await;
+            }
+        };
         self.note(HostEvent::StepStarted {
             step: step.clone(),
             changes: plan.changes,
@@ -63,45 +76,51 @@ impl Pc {
         })
         .await?;
         let start = Instant::now();
-        let StepRun::Script(script) = &plan.run else {
-            let reason = "the controller has no directory".to_owned();
-            return self.ended(step, StepEnd::NotRun { reason }, start).await;
+        let end = match self.request(plan, script, params) {
+            Ok(request) => {
+                let end = self.send(&request, plan, &token).await;
+                self.tell_gate(plan, &end);
+                end
+            }
+            Err(end) => end,
         };
-        let request = self.request(plan, script.clone(), params);
-        let mut end = self.send(&request, plan, &token).await;
-        let secrets: Vec<Secret> = request
-            .credentials
-            .into_values()
-            .map(|credential| credential.password)
-            .collect();
-        scrub(&mut end, &secrets);
-        self.tell_gate(plan, &end);
         self.ended(step, end, start).await
     }
 
-    /// Builds the request with the credentials that the step needs.
+    /// Builds the request with the secrets that the step needs. One that was made by an earlier
+    /// step is gone if the run was cut in between.
     fn request(
         &self,
         plan: &StepPlan,
         script: Arc<Script>,
         params: Map<String, Value>,
-    ) -> StepRequest {
+    ) -> Result<StepRequest, StepEnd> {
         let mut credentials = BTreeMap::new();
+        let mut secrets = BTreeMap::new();
         for (name, from) in &plan.secrets {
-            let SecretFrom::Credential(parameter) = from else {
-                continue;
-            };
-            let Some(held) = self.held.iter().find(|held| held.parameter == *parameter) else {
-                continue;
-            };
-            credentials.insert(name.clone(), held.credential.clone());
+            match from {
+                SecretFrom::Credential(parameter) => {
+                    let held = self.held.iter().find(|held| held.parameter == *parameter);
+                    if let Some(held) = held {
+                        credentials.insert(name.clone(), held.credential.clone());
+                    }
+                }
+                SecretFrom::Made(made) => {
+                    let Some(secret) = self.made.get(made) else {
+                        return Err(StepEnd::NotRun {
+                            reason: format!("the secret {made} that it needs is gone"),
+                        });
+                    };
+                    secrets.insert(name.clone(), secret.clone());
+                }
+            }
         }
-        StepRequest {
+        Ok(StepRequest {
             script,
             params,
-            secrets: BTreeMap::new(),
+            secrets,
             credentials,
-        }
+        })
     }
 
     async fn send(
@@ -124,7 +143,8 @@ impl Pc {
         let reply = timeout(plan.deadline + GRACE, session.run_step(request, &limits)).await;
         let error = match reply {
             Ok(Ok(reply)) => {
-                if request.credentials.is_empty() && !reply.diagnostics.is_empty() {
+                let secretless = self.held.is_empty() && self.made.is_empty();
+                if secretless && !reply.diagnostics.is_empty() {
                     let host = &self.host.name;
                     tracing::debug!(%host, step = %plan.name, lines = ?reply.diagnostics, "said");
                 }
@@ -192,7 +212,15 @@ impl Pc {
         }
     }
 
-    async fn ended(&mut self, step: StepRef, end: StepEnd, start: Instant) -> Result<(), Halted> {
+    /// Stores a step's end, without any secret of the rung in progress that may stand in it.
+    pub(super) async fn ended(
+        &mut self,
+        step: StepRef,
+        mut end: StepEnd,
+        start: Instant,
+    ) -> Result<(), Halted> {
+        let held = self.held.iter().map(|held| &held.credential.password);
+        scrub(&mut end, held.chain(self.made.values()));
         self.note(HostEvent::StepEnded {
             step,
             end,
@@ -209,6 +237,7 @@ impl Pc {
                 let refusal = Refusal {
                     account: held.credential.user.clone(),
                     host: self.host.name.clone(),
+                    place: Place::Pc,
                     code: Some(code),
                 };
                 let key = Key::Credential(held.name.clone());

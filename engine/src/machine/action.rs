@@ -34,7 +34,7 @@ pub struct Call {
 }
 
 /// The PC's result, but for its name and the time it took.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ending {
     /// How it ends.
     pub outcome: Outcome,
@@ -44,6 +44,8 @@ pub struct Ending {
     pub reason: String,
     /// What the operator should do next.
     pub next: String,
+    /// What the directory said of the PC's account once the repair was proven.
+    pub evidence: Option<Value>,
 }
 
 impl Ending {
@@ -54,6 +56,7 @@ impl Ending {
             cause,
             reason,
             next,
+            evidence,
         } = self;
         HostResult {
             host,
@@ -61,7 +64,7 @@ impl Ending {
             cause,
             reason,
             next,
-            evidence: None,
+            evidence,
             elapsed_ms,
         }
     }

@@ -1,10 +1,10 @@
 //! How a PC ends, and the words for it.
 
-use fleetmend_model::{Cause, Outcome, StepEnd, StepRef};
+use fleetmend_model::{Cause, Outcome, OutcomeClass, Place, Platform, StepEnd, StepRef};
 use fleetmend_playbooks::DecisionError;
 
-use super::Ending;
-use super::state::{Link, PcState};
+use super::state::{Consulted, Link, PcState};
+use super::{Ending, evidence};
 use crate::connect_failure;
 
 pub(super) use crate::connect_failure::CREDENTIAL_REFUSED;
@@ -23,14 +23,36 @@ impl Story {
             next: next.into(),
         }
     }
+
+    /// Adds the caution of a rung that was left between its steps, unless the PC is well.
+    fn cautioned(mut self, state: &PcState, class: OutcomeClass) -> Self {
+        let Some(hazard) = state.hazard().filter(|_| !class.is_well()) else {
+            return self;
+        };
+        let gap = if self.reason.is_empty() { "" } else { "; " };
+        self.reason = format!("{}{gap}{}", self.reason, hazard.caution);
+        let again = format!("run again: {} is then begun anew", hazard.rung);
+        self.next = match class {
+            OutcomeClass::Unknown | OutcomeClass::Unreachable | OutcomeClass::Skipped => again,
+            _ if self.next.is_empty() => again,
+            _ => format!("{}; then {again}", self.next),
+        };
+        self
+    }
 }
 
 fn end(state: &PcState, outcome: Outcome, story: Story) -> Ending {
+    ended(state, state.found.clone(), outcome, story)
+}
+
+fn ended(state: &PcState, cause: Option<Cause>, outcome: Outcome, story: Story) -> Ending {
+    let story = story.cautioned(state, outcome.class());
     Ending {
         outcome,
-        cause: state.found.clone(),
+        cause,
         reason: story.reason,
         next: story.next,
+        evidence: None,
     }
 }
 
@@ -81,8 +103,8 @@ pub fn cut_off(state: &PcState, why: &str) -> Ending {
 /// The step of a repair that may have run without anyone knowing the end, or whose effect was
 /// never looked at.
 fn open_step(state: &PcState) -> Option<StepRef> {
-    if let Some((step, true)) = &state.running {
-        return Some(step.clone());
+    if let Some(running) = state.running.as_ref().filter(|running| running.changes) {
+        return Some(running.step.clone());
     }
     if let Some(step) = &state.doubt {
         return Some(step.clone());
@@ -213,6 +235,7 @@ pub(super) fn exec(step_end: &StepEnd) -> Ending {
         cause: None,
         reason,
         next: next.to_owned(),
+        evidence: None,
     }
 }
 
@@ -222,17 +245,22 @@ pub(super) fn healthy() -> Ending {
         cause: Some(Cause::new("healthy")),
         reason: String::new(),
         next: String::new(),
+        evidence: None,
     }
 }
 
 pub(super) fn repaired(state: &PcState, rung: &str) -> Ending {
-    end(
-        state,
-        Outcome::Repaired {
-            rung: rung.to_owned(),
+    let outcome = Outcome::Repaired {
+        rung: rung.to_owned(),
+    };
+    let told = state.last.as_ref().and_then(|last| last.consulted.as_ref());
+    Ending {
+        evidence: match told {
+            Some(Consulted::Answer(after)) => Some(evidence::of(after, state.before.as_ref())),
+            Some(Consulted::Nothing(_)) | None => None,
         },
-        Story::default(),
-    )
+        ..end(state, outcome, Story::default())
+    }
 }
 
 pub(super) fn would_repair(state: &PcState, rung: String, reason: &str) -> Ending {
@@ -271,23 +299,37 @@ pub(super) fn unproven(state: &PcState) -> Ending {
     )
 }
 
-pub(super) fn decided(cause: Cause, outcome: Outcome, story: Story) -> Ending {
-    Ending {
-        outcome,
-        cause: Some(cause),
-        reason: story.reason,
-        next: story.next,
-    }
+pub(super) fn decided(state: &PcState, cause: Cause, outcome: Outcome, story: Story) -> Ending {
+    ended(state, Some(cause), outcome, story)
+}
+
+/// Returns the ending of a PC that lacks what its next rung needs.
+pub fn blocked(state: &PcState, guard: &str, reason: String, next: String) -> Ending {
+    let guard = guard.to_owned();
+    end(state, Outcome::Blocked { guard }, Story { reason, next })
+}
+
+/// Returns the ending of a PC for whose platform the run has no playbook. It is not connected to.
+pub fn other_platform(platform: Platform, playbook: &str) -> Ending {
+    let platform = match platform {
+        Platform::Windows => "Windows",
+        Platform::Posix => "posix",
+    };
+    end(
+        &PcState::default(),
+        Outcome::Skipped {
+            why: "platform".to_owned(),
+        },
+        Story::new(
+            format!("{playbook} has no playbook for {platform} hosts; it was not connected to"),
+            "run a playbook for its platform on it, or correct its platform in the inventory",
+        ),
+    )
 }
 
 pub(super) fn credential_refused(state: &PcState, reason: String) -> Ending {
-    end(
-        state,
-        Outcome::Blocked {
-            guard: CREDENTIAL_REFUSED.to_owned(),
-        },
-        Story::new(reason, connect_failure::advice(CREDENTIAL_REFUSED)),
-    )
+    let next = connect_failure::advice(CREDENTIAL_REFUSED).to_owned();
+    blocked(state, CREDENTIAL_REFUSED, reason, next)
 }
 
 pub(super) fn diagnose_failed(
@@ -334,6 +376,30 @@ pub fn playbook_error(state: &PcState, error: &DecisionError) -> Ending {
         },
         Story::new(error.to_string(), "mend the playbook, then run it again"),
     )
+}
+
+/// Returns how the last step of a rung ended, if it did not answer.
+pub(super) fn stopped(rung: &str, step: &StepRef, end: &StepEnd, place: Place) -> Option<String> {
+    let step = &step.step;
+    match end {
+        StepEnd::Answered { .. } => None,
+        StepEnd::Failed {
+            error_id,
+            code,
+            message,
+        } => {
+            let number = match code {
+                Some(code) if place == Place::Controller && error_id.starts_with("Ldap") => {
+                    format!(" (LDAP {code})")
+                }
+                Some(code) => format!(" ({error_id}, code {code})"),
+                None => format!(" ({error_id})"),
+            };
+            Some(format!("{rung} failed at {step}: {message}{number}"))
+        }
+        StepEnd::NotRun { reason } => Some(format!("{rung} did not come to {step}: {reason}")),
+        StepEnd::Unknown { reason } => Some(format!("{rung} was cut at {step}: {reason}")),
+    }
 }
 
 fn describe_failure(error_id: &str, code: Option<i64>, message: &str) -> String {

@@ -5,17 +5,19 @@
 //! a journal applies the same events and comes to the same state.
 
 mod action;
+mod consult;
 mod context;
 mod ending;
+mod evidence;
 mod next;
 mod refusal;
 mod rung;
 mod state;
 
 pub use action::{Action, Call, Ending};
-pub use context::{Context, Stop};
-pub use ending::{cut_off, halted, playbook_error};
-pub use next::{MAX_CONNECTS, next};
+pub use context::{Context, Stop, Work};
+pub use ending::{blocked, cut_off, halted, other_platform, playbook_error};
+pub use next::{MAX_CONNECTS, MAX_STARTS, next};
 use refusal::credential_not_asked;
 pub use refusal::{credential_proven, credential_refusal};
-pub use state::{Diagnosis, Link, PcState, RungState};
+pub use state::{Consulted, Diagnosis, Hazard, Link, PcState, RungState, Running};

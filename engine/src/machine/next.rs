@@ -1,31 +1,39 @@
 //! State → next action.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fleetmend_model::{Cause, Facts, HostEvent, Outcome, Phase, RunMode, StepEnd, StepRef};
+use fleetmend_model::{Cause, Facts, HostEvent, Outcome, Phase, Place, RunMode, StepEnd, StepRef};
 use fleetmend_playbooks::{Decision, DecisionError, Situation, StopKind, VerifyVerdict};
 use serde_json::{Map, Value};
 
+use super::consult::{self, with_directory};
 use super::ending::{self, Story};
 use super::rung::rung_next;
-use super::state::{Diagnosis, Link, PcState, RungState};
-use super::{Action, Call, Context, Stop};
-use crate::program::{ExecJob, Job, Program, RungPlan, StepPlan};
+use super::state::{Consulted, Diagnosis, Link, PcState, RungState};
+use super::{Action, Call, Context, Stop, Work};
+use crate::connect_failure;
+use crate::program::{ExecJob, Program, RungPlan, StepPlan};
 
 /// How often a PC is connected to in one run: once, and once more after a lost connection. The
 /// account was accepted the first time, so the second logon risks no lockout.
 pub const MAX_CONNECTS: u32 = 2;
 
+/// How often a rung is begun on a PC in one run: once, and once more if its first step never ran
+/// or if it was cut after a change and the playbook lets it be begun again.
+pub const MAX_STARTS: u32 = 2;
+
 /// Returns what to do next with a PC. Pure: the same arguments give the same action.
-pub fn next(job: &Job, context: &Context<'_>, state: &PcState) -> Action {
+pub fn next(work: Work<'_>, context: &Context<'_>, state: &PcState) -> Action {
     if state.result.is_some() {
         return Action::Done;
     }
-    if let Some((step, _)) = &state.running {
+    if let Some(running) = &state.running {
         // Only a replay comes here: the controller died under the step.
         return Action::Note(HostEvent::StepEnded {
-            step: step.clone(),
+            step: running.step.clone(),
             end: StepEnd::Unknown {
                 reason: "the run ended under it".to_owned(),
             },
@@ -38,10 +46,10 @@ pub fn next(job: &Job, context: &Context<'_>, state: &PcState) -> Action {
     match &state.link {
         Link::None | Link::Connecting => connect(context, state),
         Link::Failed { why, reason } => Action::Finish(ending::not_connected(state, why, reason)),
-        Link::Lost { step, sent, reason } => lost(job, context, state, (step, *sent, reason)),
-        Link::Up => match job {
-            Job::Exec(_) => exec(context, state),
-            Job::Playbook(program) => Machine {
+        Link::Lost { step, sent, reason } => lost(work, context, state, (step, *sent, reason)),
+        Link::Up => match work {
+            Work::Exec => exec(context, state),
+            Work::Playbook(program) => Machine {
                 program,
                 context,
                 state,
@@ -59,7 +67,7 @@ fn connect(context: &Context<'_>, state: &PcState) -> Action {
 }
 
 fn lost(
-    job: &Job,
+    work: Work<'_>,
     context: &Context<'_>,
     state: &PcState,
     (step, sent, reason): (&StepRef, bool, &str),
@@ -74,7 +82,7 @@ fn lost(
         return Action::Finish(ending::halted(state, "interrupted"));
     }
     // A command by hand is never repeated and cannot be diagnosed.
-    if matches!(job, Job::Playbook(_)) && state.connects < MAX_CONNECTS {
+    if matches!(work, Work::Playbook(_)) && state.connects < MAX_CONNECTS {
         return Action::Connect;
     }
     Action::Finish(ending::lost(state, step, sent, reason))
@@ -145,16 +153,17 @@ impl Machine<'_> {
                 self.state, reason,
             )));
         }
-        let evidence = last.evidence.as_ref()?;
+        let raw = last.evidence.as_ref()?;
         let step = self.verify_step(&last.id);
-        if let Err(error) = self.program.judge.accept(&step, evidence) {
+        if let Err(error) = self.program.judge.accept(&step, raw) {
             return Some(Action::Finish(ending::odd_answer(
                 self.state,
                 &step,
                 Some(&error),
             )));
         }
-        match self.verdict(evidence) {
+        let evidence = self.evidence(last)?;
+        match self.verdict(&evidence) {
             Err(error) => Some(Action::Finish(ending::playbook_error(self.state, &error))),
             Ok(VerifyVerdict::RebootPending) => {
                 Some(Action::Finish(ending::reboot_pending(self.state, &last.id)))
@@ -177,7 +186,10 @@ impl Machine<'_> {
         if let Err(error) = self.program.judge.accept(&step, &answer) {
             return Action::Finish(ending::odd_answer(self.state, &step, Some(&error)));
         }
-        let decision = match self.decision(facts) {
+        if let Some(action) = self.consult_diagnose(facts) {
+            return action;
+        }
+        let decision = match self.decision() {
             Ok(decision) => decision,
             Err(error) => return Action::Finish(ending::playbook_error(self.state, &error)),
         };
@@ -195,6 +207,7 @@ impl Machine<'_> {
                 reason,
                 next,
             } => Action::Finish(ending::decided(
+                self.state,
                 cause,
                 Outcome::Blocked { guard },
                 self.with_shortfall(Story { reason, next }),
@@ -207,6 +220,7 @@ impl Machine<'_> {
             } => {
                 let outcome = stop_outcome(&cause, end);
                 Action::Finish(ending::decided(
+                    self.state,
                     cause,
                     outcome,
                     self.with_shortfall(Story { reason, next }),
@@ -215,11 +229,12 @@ impl Machine<'_> {
         }
     }
 
-    /// Decides, and decides again without the credentials that were refused if the rung would
-    /// need one of them.
-    fn decision(self, facts: &Facts) -> Result<Decision, DecisionError> {
+    /// Decides, and decides again without the credentials that were refused, or the directory that
+    /// refused us, if the rung would need one of them.
+    fn decision(self) -> Result<Decision, DecisionError> {
+        let facts = self.facts();
         let mut situation = self.situation();
-        let decision = self.program.judge.decide(facts, &situation)?;
+        let decision = self.program.judge.decide(&facts, &situation)?;
         let Decision::Try { rung, .. } = &decision else {
             return Ok(decision);
         };
@@ -232,45 +247,67 @@ impl Machine<'_> {
         situation
             .credentials_for_pcs
             .retain(|name| !self.context.refused.contains_key(name));
-        let without = self.program.judge.decide(facts, &situation)?;
+        if self.context.directory_refused.is_some() {
+            situation.directory = false;
+            situation.offline_join = false;
+        }
+        let without = self.program.judge.decide(&facts, &situation)?;
         let fits = matches!(&without, Decision::Try { rung, .. } if !self.needs_refused(rung));
         if fits {
             return Ok(without);
         }
-        let reason = format!("{}; it was not used here", self.refusal(rung));
-        let ending = ending::credential_refused(self.state, reason);
         Ok(Decision::Blocked {
             cause: cause_of(&decision),
             guard: ending::CREDENTIAL_REFUSED.to_owned(),
-            reason: ending.reason,
-            next: ending.next,
+            reason: format!("{}; it was not used here", self.refusal(rung)),
+            next: connect_failure::advice(ending::CREDENTIAL_REFUSED).to_owned(),
         })
     }
 
-    /// Adds which rungs were tried, and why the last one is not proven.
+    /// Adds what the directory could not be asked, which rungs were tried, and why the last one
+    /// did not help.
     fn with_shortfall(self, mut story: Story) -> Story {
-        let tried: Vec<&str> = self.state.tried.iter().map(String::as_str).collect();
-        if tried.is_empty() {
-            return story;
+        let mut add = |text: String| {
+            let gap = if story.reason.is_empty() { "" } else { "; " };
+            story.reason = format!("{}{gap}{text}", story.reason);
+        };
+        if let Some(why) = self.diagnose_unasked() {
+            add(format!("the directory could not be asked: {why}"));
         }
-        let gap = if story.reason.is_empty() { "" } else { "; " };
-        story.reason = format!("{}{gap}tried: {}", story.reason, tried.join(", "));
-        if let Some(last) = &self.state.last
-            && let Some(why) = self.shortfall(last)
-        {
-            story.reason = format!("{}; {} is not proven: {why}", story.reason, last.id);
+        let tried: Vec<&str> = self.state.tried.iter().map(String::as_str).collect();
+        if !tried.is_empty() {
+            add(format!("tried: {}", tried.join(", ")));
+            if let Some(why) = self
+                .state
+                .last
+                .as_ref()
+                .and_then(|last| self.shortfall(last))
+            {
+                add(why);
+            }
         }
         story
     }
 
     fn shortfall(self, last: &RungState) -> Option<String> {
+        let not_proven = |why: String| format!("{} is not proven: {why}", last.id);
         if let Some(why) = last.answers.values().find_map(super::credential_not_asked) {
-            return Some(why);
+            return Some(not_proven(why));
         }
-        match self.verdict(last.evidence.as_ref()?) {
-            Ok(VerifyVerdict::NotProven { reason, .. }) => Some(reason),
-            _ => None,
+        if let Some(evidence) = self.evidence(last) {
+            let directory = self.verify_unasked(last).map_or_else(String::new, |why| {
+                format!("; the directory could not be asked: {why}")
+            });
+            return match self.verdict(&evidence) {
+                Ok(VerifyVerdict::NotProven { reason, .. }) => {
+                    Some(not_proven(format!("{reason}{directory}")))
+                }
+                _ => None,
+            };
         }
+        let (step, end) = last.last_end.as_ref()?;
+        let place = self.program.step(step).map_or(Place::Pc, StepPlan::place);
+        ending::stopped(&last.id, step, end, place)
     }
 
     fn healthy(self) -> Action {
@@ -291,17 +328,16 @@ impl Machine<'_> {
         if self.context.stop == Stop::Soft {
             return Action::Finish(ending::halted(self.state, "interrupted"));
         }
-        if !self.program.rungs.contains_key(&rung) || self.state.tried.contains(&rung) {
+        if !self.program.rungs.contains_key(&rung) || self.tried().contains(&rung) {
             let error = DecisionError {
                 place: format!("repair/{rung}"),
                 detail: "the decision names a rung that is not there or was tried".to_owned(),
             };
             return Action::Finish(ending::playbook_error(self.state, &error));
         }
-        Action::Note(HostEvent::RungStarted {
-            rung,
-            caution: None,
-        })
+        let language = self.context.situation.language;
+        let caution = self.program.judge.caution(&rung, language);
+        Action::Note(HostEvent::RungStarted { rung, caution })
     }
 
     /// Returns the action that runs a step, or the ending if its parameters cannot be told.
@@ -309,7 +345,7 @@ impl Machine<'_> {
         match self
             .program
             .judge
-            .params(&step, self.facts(), &self.situation())
+            .params(&step, &self.facts(), None, &self.situation())
         {
             Ok(params) => Action::Run(Call {
                 step,
@@ -324,40 +360,75 @@ impl Machine<'_> {
     pub(super) fn verdict(self, evidence: &Value) -> Result<VerifyVerdict, DecisionError> {
         self.program
             .judge
-            .verdict(evidence, self.facts(), &self.situation())
+            .verdict(evidence, &self.facts(), &self.situation())
     }
 
-    fn facts(&self) -> &Facts {
+    /// Returns what diagnose found, with the directory's answer as `directory`.
+    pub(super) fn facts(&self) -> Cow<'_, Facts> {
         static NONE: LazyLock<Facts> = LazyLock::new(Facts::default);
-        match &self.state.diagnosis {
-            Diagnosis::Facts(facts) => facts,
-            _ => &NONE,
+        let Diagnosis::Facts(facts) = &self.state.diagnosis else {
+            return Cow::Borrowed(&NONE);
+        };
+        match &self.state.consulted {
+            Some(Consulted::Answer(answer)) => {
+                Cow::Owned(Facts(with_directory(facts.0.clone(), answer)))
+            }
+            Some(Consulted::Nothing(_)) | None => Cow::Borrowed(facts),
         }
     }
 
-    fn situation(self) -> Situation {
+    /// Returns what verify answered, with the directory's answer as `directory`.
+    pub(super) fn evidence<'s>(&self, rung: &'s RungState) -> Option<Cow<'s, Value>> {
+        let evidence = rung.evidence.as_ref()?;
+        Some(match (evidence, &rung.consulted) {
+            (Value::Object(fields), Some(Consulted::Answer(answer))) => {
+                Cow::Owned(Value::Object(with_directory(fields.clone(), answer)))
+            }
+            _ => Cow::Borrowed(evidence),
+        })
+    }
+
+    pub(super) fn situation(self) -> Situation {
         let mut situation = self.context.situation.clone();
-        situation.tried.clone_from(&self.state.tried);
+        situation.tried = self.tried();
         if let Some(rung) = self.state.rung.as_ref().or(self.state.last.as_ref()) {
             situation.answers.clone_from(&rung.answers);
         }
         situation
     }
 
+    /// Returns the rungs that must not be begun any more.
+    fn tried(self) -> BTreeSet<String> {
+        let state = self.state;
+        let may_again = |rung: &String| {
+            let plan = self.program.rungs.get(rung);
+            state.cut.contains(rung) && plan.is_some_and(|plan| plan.again_if_cut)
+        };
+        let often = state
+            .starts
+            .iter()
+            .filter(|(_, starts)| **starts >= MAX_STARTS);
+        let ran = state.tried.iter().filter(|rung| !may_again(rung));
+        often.map(|(rung, _)| rung).chain(ran).cloned().collect()
+    }
+
     pub(super) fn needs_refused(self, rung: &str) -> bool {
         self.program.rungs.get(rung).is_some_and(|plan| {
-            plan.credentials()
-                .any(|name| self.context.refused.contains_key(name))
+            plan.needs_directory && self.context.directory_refused.is_some()
+                || plan
+                    .credentials()
+                    .any(|name| self.context.refused.contains_key(name))
         })
     }
 
-    /// Returns the words for the refusal of a credential that the rung needs.
+    /// Returns the words for the refusal of a credential that the rung needs, or of the
+    /// directory.
     fn refusal(self, rung: &str) -> String {
         let plan = self.program.rungs.get(rung);
         let mut names = plan.into_iter().flat_map(RungPlan::credentials);
-        names
-            .find_map(|name| self.context.refused.get(name).cloned())
-            .unwrap_or_default()
+        let refused = names.find_map(|name| self.context.refused.get(name).cloned());
+        let directory = || self.context.directory_refused.map(str::to_owned);
+        refused.or_else(directory).unwrap_or_default()
     }
 
     /// Returns the code with which a step had the credential refused that it was given.
@@ -387,8 +458,10 @@ impl Program {
     /// Returns the plan of a step by the name that events give it.
     pub fn step(&self, step: &StepRef) -> Option<&StepPlan> {
         match step.phase {
-            Phase::Diagnose => Some(&self.diagnose),
-            Phase::Verify => Some(&self.verify.step),
+            Phase::Diagnose => consult::or(self.consult.as_ref(), &self.diagnose, &step.step),
+            Phase::Verify => {
+                consult::or(self.verify.consult.as_ref(), &self.verify.step, &step.step)
+            }
             Phase::Repair => {
                 let rung: &RungPlan = self.rungs.get(step.rung.as_deref()?)?;
                 rung.steps.iter().find(|plan| plan.name == step.step)

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use fleetmend_model::{HostEvent, Phase, StepRef};
+use fleetmend_model::{HostEvent, Phase, Place, StepEnd, StepRef};
 use fleetmend_playbooks::VerifyVerdict;
 
 use super::next::Machine;
 use super::state::RungState;
 use super::{Action, Stop, ending};
-use crate::program::{RungPlan, StepPlan};
+use crate::program::StepPlan;
 
 pub(super) fn rung_next(machine: Machine<'_>, rung: &RungState) -> Action {
     if rung.proving {
@@ -21,71 +21,84 @@ pub(super) fn rung_next(machine: Machine<'_>, rung: &RungState) -> Action {
     if rung.stopped || refused(machine, rung) {
         return over(rung, false);
     }
+    // A rung that was begun runs at least its first step, and is not left where that does harm.
+    let late = machine.context.overdue && rung.ran && !between(rung);
     match plan.steps.get(rung.answered) {
-        // A rung that was begun runs at least its first step.
-        Some(step) if rung.verifies == 0 && !(machine.context.overdue && rung.ran) => {
-            step_next(machine, rung, plan, step)
-        }
+        Some(step) if rung.verifies == 0 && !late => step_next(machine, rung, step),
         _ if rung.ran => verify_next(machine, rung),
         _ => over(rung, false),
     }
 }
 
-fn step_next(machine: Machine<'_>, rung: &RungState, plan: &RungPlan, step: &StepPlan) -> Action {
+/// Tells whether the PC is worse off than before until the rung's next steps have run.
+fn between(rung: &RungState) -> bool {
+    rung.changed && rung.caution.is_some()
+}
+
+fn step_next(machine: Machine<'_>, rung: &RungState, step: &StepPlan) -> Action {
     if machine.context.stop == Stop::Soft && !rung.changed {
         return over_or_halt(machine, rung);
     }
-    if step
-        .credentials()
-        .any(|name| machine.context.refused.contains_key(name))
-    {
-        return if rung.changed {
-            verify_next(machine, rung)
-        } else {
-            over(rung, false)
-        };
-    }
-    if let Some(error) = odd_answer(machine, rung, plan) {
-        return error;
+    if odd_answer(machine, rung) {
+        return give_up(machine, rung);
     }
     let name = StepRef {
         phase: Phase::Repair,
         rung: Some(rung.id.clone()),
         step: step.name.clone(),
     };
+    let judge = &machine.program.judge;
+    match judge.wanted(&name, &machine.facts(), None, &machine.situation()) {
+        Ok(true) => {}
+        Ok(false) => return Action::Note(HostEvent::StepSkipped { step: name }),
+        Err(error) => return Action::Finish(ending::playbook_error(machine.state, &error)),
+    }
+    let refused = step
+        .credentials()
+        .any(|name| machine.context.refused.contains_key(name));
+    let shut = step.place() == Place::Controller && machine.context.directory_refused.is_some();
+    if refused || shut {
+        return if rung.changed {
+            give_up(machine, rung)
+        } else {
+            over(rung, false)
+        };
+    }
     let shielded = step.changes || rung.changed;
     machine.run(name, Duration::ZERO, shielded)
 }
 
-/// A step that answered what its schema forbids is not followed by the next one; verify tells
-/// what came of it.
-fn odd_answer(machine: Machine<'_>, rung: &RungState, plan: &RungPlan) -> Option<Action> {
-    let before = plan.steps.get(rung.answered.checked_sub(1)?)?;
-    let answer = rung.answers.get(&before.name)?;
-    let name = StepRef {
-        phase: Phase::Repair,
-        rung: Some(rung.id.clone()),
-        step: before.name.clone(),
+/// Takes no further step of the rung; verify tells what came of those before, unless it is known
+/// that they do harm alone.
+fn give_up(machine: Machine<'_>, rung: &RungState) -> Action {
+    if between(rung) {
+        return over(rung, false);
+    }
+    verify_next(machine, rung)
+}
+
+/// A step that answered what its schema forbids is not followed by the next one.
+fn odd_answer(machine: Machine<'_>, rung: &RungState) -> bool {
+    let Some((step, StepEnd::Answered { answer })) = &rung.last_end else {
+        return false;
     };
-    machine
-        .program
-        .judge
-        .accept(&name, answer)
-        .is_err()
-        .then(|| verify_next(machine, rung))
+    machine.program.judge.accept(step, answer).is_err()
 }
 
 fn verify_next(machine: Machine<'_>, rung: &RungState) -> Action {
     if rung.stopped {
         return over(rung, false);
     }
-    if let Some(evidence) = &rung.evidence {
+    if let (Some(raw), Some(evidence)) = (&rung.evidence, machine.evidence(rung)) {
+        if let Some(action) = machine.consult_verify(rung, raw) {
+            return action;
+        }
         let step = machine.verify_step(&rung.id);
         let verdict = machine
             .program
             .judge
-            .accept(&step, evidence)
-            .and_then(|()| machine.verdict(evidence));
+            .accept(&step, raw)
+            .and_then(|()| machine.verdict(&evidence));
         match verdict {
             Ok(VerifyVerdict::Proven) => return over(rung, true),
             // What the machine says of these two, it says once the rung is over.

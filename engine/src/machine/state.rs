@@ -1,9 +1,11 @@
 //! What is known of one PC, folded from its events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fleetmend_model::{Cause, Facts, HostEvent, HostResult, Phase, StepEnd, StepRef};
+use fleetmend_model::{Cause, Facts, HostEvent, HostResult, Phase, Place, StepEnd, StepRef};
 use serde_json::{Map, Value};
+
+use super::evidence;
 
 /// Everything known of one PC in one run. Equal events give equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,9 +15,13 @@ pub struct PcState {
     /// How often it was connected to.
     pub connects: u32,
     /// The step that was announced and has not ended.
-    pub running: Option<(StepRef, bool)>,
+    pub running: Option<Running>,
     /// What the last diagnose step brought.
     pub diagnosis: Diagnosis,
+    /// What the directory said beside it, if it was asked.
+    pub consulted: Option<Consulted>,
+    /// What the directory said before anything was changed, cut down to what evidence needs.
+    pub before: Option<Value>,
     /// Whether something ran since that may have changed the PC.
     pub stale: bool,
     /// What the last diagnosis adds up to.
@@ -28,6 +34,13 @@ pub struct PcState {
     pub last: Option<RungState>,
     /// Rungs that ran, whatever came of them.
     pub tried: BTreeSet<String>,
+    /// How often each rung was begun.
+    pub starts: BTreeMap<String, u32>,
+    /// Rungs whose last run was cut after a change: the end of a step is not known, or it never
+    /// ran.
+    pub cut: BTreeSet<String>,
+    /// A rung that was left between its steps, and what must then be known.
+    pub hazard: Option<Hazard>,
     /// The rung that verify has proven.
     pub proven: Option<String>,
     /// Whether any step that may change the PC has run.
@@ -38,6 +51,47 @@ pub struct PcState {
     pub exec: Option<StepEnd>,
     /// The PC's result.
     pub result: Option<HostResult>,
+}
+
+/// A step that was announced and has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Which.
+    pub step: StepRef,
+    /// Whether it may change the PC or its account.
+    pub changes: bool,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// A PC that may be worse off than before, because a rung was left between its steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hazard {
+    /// The rung.
+    pub rung: String,
+    /// Its caution.
+    pub caution: String,
+}
+
+/// What a question to the directory brought.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Consulted {
+    /// Its answer.
+    Answer(Value),
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+impl Consulted {
+    fn of(end: &StepEnd) -> Self {
+        match end {
+            StepEnd::Answered { answer } => Self::Answer(answer.clone()),
+            StepEnd::Failed { message, .. } => Self::Nothing(message.clone()),
+            StepEnd::NotRun { reason } | StepEnd::Unknown { reason } => {
+                Self::Nothing(reason.clone())
+            }
+        }
+    }
 }
 
 /// The connection to the PC.
@@ -94,11 +148,13 @@ pub enum Diagnosis {
 pub struct RungState {
     /// Its id.
     pub id: String,
+    /// What must be known if it is cut.
+    pub caution: Option<String>,
     /// Only its proof is looked for again, after a diagnosis found nothing wrong any more.
     pub proving: bool,
-    /// How many of its steps have answered.
+    /// How many of its steps have answered or were left out.
     pub answered: usize,
-    /// What they answered, by name.
+    /// What they answered, by name; null for one that was left out.
     pub answers: Map<String, Value>,
     /// How its last step ended.
     pub last_end: Option<(StepRef, StepEnd)>,
@@ -108,10 +164,26 @@ pub struct RungState {
     pub changed: bool,
     /// No further step of it may run.
     pub stopped: bool,
+    /// Verify was begun, so none of its steps is still to come.
+    pub entire: bool,
     /// How often verify was asked.
     pub verifies: u32,
     /// What verify answered last.
     pub evidence: Option<Value>,
+    /// What the directory said beside that, if it was asked.
+    pub consulted: Option<Consulted>,
+}
+
+impl RungState {
+    /// Returns its caution if it has changed something, or is `changing` it now, and a step of it
+    /// is still to come.
+    fn hazard(&self, changing: bool) -> Option<Hazard> {
+        let caution = self.caution.as_ref()?;
+        ((self.changed || changing) && !self.entire).then(|| Hazard {
+            rung: self.id.clone(),
+            caution: caution.clone(),
+        })
+    }
 }
 
 impl PcState {
@@ -130,27 +202,49 @@ impl PcState {
                     reason: reason.clone(),
                 };
             }
-            HostEvent::StepStarted { step, changes, .. } => {
-                self.running = Some((step.clone(), *changes));
+            HostEvent::StepStarted {
+                step,
+                changes,
+                place,
+            } => {
+                self.running = Some(Running {
+                    step: step.clone(),
+                    changes: *changes,
+                    place: *place,
+                });
+                if step.phase == Phase::Verify
+                    && let Some(rung) = &mut self.rung
+                {
+                    rung.entire = true;
+                }
             }
-            HostEvent::StepSkipped { .. } => {}
+            HostEvent::StepSkipped { step } => self.step_skipped(step),
             HostEvent::StepEnded { step, end, .. } => self.step_ended(step, end),
             HostEvent::Diagnosed { cause } => {
                 self.found.get_or_insert_with(|| cause.clone());
                 self.cause = Some(cause.clone());
+                if *cause == Cause::new("healthy") {
+                    self.hazard = None;
+                }
             }
-            HostEvent::RungStarted { rung, .. } => {
+            HostEvent::RungStarted { rung, caution } => {
                 self.rung = Some(RungState {
                     id: rung.clone(),
+                    caution: caution.clone(),
                     ..RungState::default()
                 });
                 self.tried.insert(rung.clone());
+                self.cut.remove(rung);
+                let starts = self.starts.entry(rung.clone()).or_default();
+                *starts = starts.saturating_add(1);
             }
             HostEvent::RungEnded { rung, verified } => self.rung_ended(rung, *verified),
             HostEvent::Finished { result } => {
                 self.result = Some(result.clone());
                 // Nothing is asked of the PC any more; a fleet's facts need not stay in memory.
                 self.diagnosis = Diagnosis::None;
+                self.consulted = None;
+                self.before = None;
                 self.rung = None;
                 self.last = None;
             }
@@ -158,39 +252,74 @@ impl PcState {
         self
     }
 
+    /// Returns the rung between whose steps the PC is or was left, if that may have made it worse.
+    pub fn hazard(&self) -> Option<Hazard> {
+        let running = self.running.as_ref();
+        let changing =
+            running.is_some_and(|running| running.changes && running.step.phase == Phase::Repair);
+        let now = self.rung.as_ref().and_then(|rung| rung.hazard(changing));
+        now.or_else(|| self.hazard.clone())
+    }
+
+    fn step_skipped(&mut self, step: &StepRef) {
+        if let Some(rung) = self.rung.as_mut().filter(|_| step.phase == Phase::Repair) {
+            rung.answered += 1;
+            rung.answers.insert(step.step.clone(), Value::Null);
+        }
+    }
+
     fn step_ended(&mut self, step: &StepRef, end: &StepEnd) {
-        let changes = self.running.take().is_some_and(|(_, changes)| changes);
+        let running = self.running.take();
+        let changes = running.as_ref().is_some_and(|running| running.changes);
+        let place = running.map_or(Place::Pc, |running| running.place);
         let ran = !matches!(end, StepEnd::NotRun { .. });
-        if ran && changes {
+        // What fails in the directory in an orderly way has certainly written nothing.
+        let nothing = place == Place::Controller && matches!(end, StepEnd::Failed { .. });
+        let changed = ran && changes && !nothing;
+        if changed {
             self.changed = true;
             self.stale = true;
         }
-        match end {
-            StepEnd::NotRun { reason } => {
-                self.link = Link::Lost {
-                    step: step.clone(),
-                    sent: false,
-                    reason: reason.clone(),
-                };
-            }
-            StepEnd::Unknown { reason } => {
-                self.link = Link::Lost {
-                    step: step.clone(),
-                    sent: true,
-                    reason: reason.clone(),
-                };
-                if changes {
-                    self.doubt = Some(step.clone());
+        if changes && matches!(end, StepEnd::Unknown { .. }) {
+            self.doubt = Some(step.clone());
+        }
+        // The controller's steps say nothing of the session.
+        if place == Place::Pc {
+            self.link_after(step, end);
+        }
+        match (step.phase, place) {
+            (Phase::Diagnose, Place::Controller) => self.consulted(end),
+            (Phase::Diagnose, Place::Pc) => self.diagnosed(end),
+            (Phase::Repair, _) => self.repair_step_ended(step, end, ran, changed),
+            (Phase::Verify, Place::Controller) => {
+                if let Some(rung) = &mut self.rung {
+                    rung.consulted = Some(Consulted::of(end));
                 }
             }
-            StepEnd::Answered { .. } | StepEnd::Failed { .. } => {}
+            (Phase::Verify, Place::Pc) => self.verify_ended(step, end),
+            (Phase::Exec, _) => self.exec = Some(end.clone()),
         }
-        match step.phase {
-            Phase::Diagnose => self.diagnosed(end),
-            Phase::Repair => self.repair_step_ended(step, end, ran, changes),
-            Phase::Verify => self.verify_ended(step, end),
-            Phase::Exec => self.exec = Some(end.clone()),
+    }
+
+    fn link_after(&mut self, step: &StepRef, end: &StepEnd) {
+        let (sent, reason) = match end {
+            StepEnd::NotRun { reason } => (false, reason),
+            StepEnd::Unknown { reason } => (true, reason),
+            StepEnd::Answered { .. } | StepEnd::Failed { .. } => return,
+        };
+        self.link = Link::Lost {
+            step: step.clone(),
+            sent,
+            reason: reason.clone(),
+        };
+    }
+
+    fn consulted(&mut self, end: &StepEnd) {
+        let consulted = Consulted::of(end);
+        if let (false, None, Consulted::Answer(answer)) = (self.changed, &self.before, &consulted) {
+            self.before = Some(evidence::reduced(answer));
         }
+        self.consulted = Some(consulted);
     }
 
     fn diagnosed(&mut self, end: &StepEnd) {
@@ -210,6 +339,7 @@ impl PcState {
             },
             StepEnd::NotRun { .. } | StepEnd::Unknown { .. } => return,
         };
+        self.consulted = None;
         self.cause = None;
         self.stale = false;
         if matches!(self.diagnosis, Diagnosis::Facts(_)) {
@@ -217,11 +347,11 @@ impl PcState {
         }
     }
 
-    fn repair_step_ended(&mut self, step: &StepRef, end: &StepEnd, ran: bool, changes: bool) {
+    fn repair_step_ended(&mut self, step: &StepRef, end: &StepEnd, ran: bool, changed: bool) {
         let Some(rung) = &mut self.rung else { return };
         rung.last_end = Some((step.clone(), end.clone()));
         rung.ran |= ran;
-        rung.changed |= ran && changes;
+        rung.changed |= changed;
         match end {
             StepEnd::Answered { answer } => {
                 rung.answered += 1;
@@ -246,6 +376,7 @@ impl PcState {
             ..RungState::default()
         });
         rung.ran = true;
+        rung.consulted = None;
         match end {
             StepEnd::Answered { answer } => {
                 rung.verifies = rung.verifies.saturating_add(1);
@@ -263,12 +394,28 @@ impl PcState {
     fn rung_ended(&mut self, id: &str, verified: bool) {
         if verified {
             self.proven = Some(id.to_owned());
+            self.hazard = None;
         }
-        if let Some(rung) = self.rung.take() {
-            if !rung.ran {
-                self.tried.remove(id);
-            }
-            self.last = Some(rung);
+        let Some(rung) = self.rung.take() else {
+            return;
+        };
+        if let Some(hazard) = rung.hazard(false).filter(|_| !verified) {
+            self.hazard = Some(hazard);
+        } else if rung.entire && self.hazard.as_ref().is_some_and(|old| old.rung == rung.id) {
+            self.hazard = None;
         }
+        let cut = |(step, end): &(StepRef, StepEnd)| {
+            step.phase == Phase::Repair
+                && matches!(end, StepEnd::NotRun { .. } | StepEnd::Unknown { .. })
+        };
+        if rung.changed && rung.last_end.as_ref().is_some_and(cut) {
+            self.cut.insert(rung.id.clone());
+        }
+        // One of which every step was left out counts as tried.
+        let idle = rung.last_end.is_none() && rung.answered > 0;
+        if !rung.ran && !idle {
+            self.tried.remove(id);
+        }
+        self.last = Some(rung);
     }
 }

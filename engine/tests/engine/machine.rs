@@ -1,11 +1,10 @@
 //! The pure machine under random PCs, random stops and replays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::support::program;
-use fleetmend_engine::Job;
-use fleetmend_engine::machine::{Action, Context, PcState, Stop, next};
+use fleetmend_engine::Program;
+use fleetmend_engine::machine::{Action, Context, PcState, Stop, Work, next};
 use fleetmend_model::{HostEvent, HostName, Outcome, Phase, RunMode, StepEnd, TransportKind};
 use fleetmend_playbooks::Situation;
 use proptest::prelude::*;
@@ -78,7 +77,7 @@ fn answer(fact: u8, phase: Phase) -> Value {
 }
 
 /// Drives the machine by chance until it is done; returns its events.
-fn drive(job: &Job, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
+fn drive(program: &Program, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
     let situation = Situation {
         credentials: ["domain".to_owned()].into(),
         credentials_for_pcs: ["domain".to_owned()].into(),
@@ -102,12 +101,13 @@ fn drive(job: &Job, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
             stop,
             situation: &situation,
             refused: &refused,
+            directory_refused: None,
             overdue: dice.overdue,
         };
-        let action = next(job, &context, &state);
+        let action = next(Work::Playbook(program), &context, &state);
         assert_eq!(
             action,
-            next(job, &context, &state),
+            next(Work::Playbook(program), &context, &state),
             "the same question, the same answer"
         );
         let new = match action {
@@ -126,16 +126,13 @@ fn drive(job: &Job, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
                 },
             ],
             Action::Run(call) => {
-                let changes = match job {
-                    Job::Playbook(program) => program.step(&call.step).unwrap().changes,
-                    Job::Exec(_) => true,
-                };
+                let plan = program.step(&call.step).unwrap();
                 let end = end(dice, call.step.phase);
                 vec![
                     HostEvent::StepStarted {
                         step: call.step.clone(),
-                        changes,
-                        place: fleetmend_model::Place::Pc,
+                        changes: plan.changes,
+                        place: plan.place(),
                     },
                     HostEvent::StepEnded {
                         step: call.step,
@@ -173,9 +170,9 @@ proptest! {
         chance in prop::collection::vec(dice(), 1..80),
         check in prop::bool::weighted(0.2),
     ) {
-        let job = Job::Playbook(Arc::new(program()));
+        let program = program();
         let mode = if check { RunMode::Check } else { RunMode::Repair };
-        let events = drive(&job, mode, &chance);
+        let events = drive(&program, mode, &chance);
 
         let results: Vec<_> = events.iter().filter_map(|event| match event {
             HostEvent::Finished { result } => Some(result),
@@ -224,8 +221,8 @@ proptest! {
     fn replaying_gives_the_same_state_and_the_next_step_at_every_prefix(
         chance in prop::collection::vec(dice(), 1..40),
     ) {
-        let job = Job::Playbook(Arc::new(program()));
-        let events = drive(&job, RunMode::Repair, &chance);
+        let program = program();
+        let events = drive(&program, RunMode::Repair, &chance);
         let mut state = PcState::default();
         for (index, event) in events.iter().enumerate() {
             state = state.apply(event);
@@ -241,22 +238,23 @@ proptest! {
         chance in prop::collection::vec(dice(), 1..40),
         cut in 0usize..60,
     ) {
-        let job = Job::Playbook(Arc::new(program()));
-        let events = drive(&job, RunMode::Repair, &chance);
+        let program = program();
+        let events = drive(&program, RunMode::Repair, &chance);
         let state = replay(&events[..cut.min(events.len())]);
         let situation = Situation::default();
         let refused = BTreeMap::new();
         let context = Context {
             mode: RunMode::Repair, stop: Stop::No, situation: &situation, refused: &refused,
+            directory_refused: None,
             overdue: false,
         };
-        let action = next(&job, &context, &state);
+        let action = next(Work::Playbook(&program), &context, &state);
         if state.result.is_some() {
             prop_assert_eq!(action, Action::Done);
-        } else if let Some((step, _)) = &state.running {
+        } else if let Some(running) = &state.running {
             // Its end is unknown; it is not sent again.
             let noted = matches!(&action, Action::Note(HostEvent::StepEnded {
-                step: noted, end: StepEnd::Unknown { .. }, .. }) if noted == step);
+                step: noted, end: StepEnd::Unknown { .. }, .. }) if *noted == running.step);
             prop_assert!(noted, "{:?}", action);
         }
     }
@@ -266,8 +264,8 @@ proptest! {
         chance in prop::collection::vec(dice(), 1..30),
         order in prop::collection::vec(0usize..60, 0..60),
     ) {
-        let job = Job::Playbook(Arc::new(program()));
-        let events = drive(&job, RunMode::Repair, &chance);
+        let program = program();
+        let events = drive(&program, RunMode::Repair, &chance);
         let mixed: Vec<HostEvent> =
             order.into_iter().filter_map(|index| events.get(index).cloned()).collect();
         let state = replay(&mixed);
@@ -276,9 +274,10 @@ proptest! {
         for stop in [Stop::No, Stop::Soft, Stop::Cut] {
             let context = Context {
                 mode: RunMode::Repair, stop, situation: &situation, refused: &refused,
-                overdue: false,
+                directory_refused: None,
+            overdue: false,
             };
-            let action = next(&job, &context, &state);
+            let action = next(Work::Playbook(&program), &context, &state);
             prop_assert_eq!(action == Action::Done, state.result.is_some());
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_engine::{Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan};
-use fleetmend_model::{Cause, Facts, StepRef};
+use fleetmend_model::{Cause, Facts, Platform, StepRef};
 use fleetmend_playbooks::{
-    Decision, DecisionError, SecretFrom, Situation, StopKind, VerifyVerdict,
+    Decision, DecisionError, Language, SecretFrom, Situation, StopKind, VerifyVerdict,
 };
 use fleetmend_transport::Script;
 use serde_json::{Map, Value};
@@ -44,12 +44,22 @@ pub fn program() -> Program {
     Program {
         name: "test".into(),
         digest: "00".into(),
+        platform: Platform::Windows,
         diagnose: step("diagnose", false, vec![]),
+        consult: None,
         rungs: rungs
-            .map(|(id, steps)| (id.to_owned(), RungPlan { steps }))
+            .map(|(id, steps)| {
+                let plan = RungPlan {
+                    steps,
+                    needs_directory: false,
+                    again_if_cut: false,
+                };
+                (id.to_owned(), plan)
+            })
             .into(),
         verify: VerifyPlan {
             step: step("verify", false, vec![]),
+            consult: None,
             attempts: 2,
             pause: Duration::from_secs(3),
         },
@@ -135,10 +145,29 @@ impl Judge for TestJudge {
         })
     }
 
+    fn knows(&self, parameter: &str) -> bool {
+        parameter == "domain"
+    }
+
+    fn wanted(
+        &self,
+        _: &StepRef,
+        _: &Facts,
+        _: Option<&Value>,
+        _: &Situation,
+    ) -> Result<bool, DecisionError> {
+        Ok(true)
+    }
+
+    fn caution(&self, _: &str, _: Language) -> Option<String> {
+        None
+    }
+
     fn params(
         &self,
         step: &StepRef,
         facts: &Facts,
+        _: Option<&Value>,
         _: &Situation,
     ) -> Result<Map<String, Value>, DecisionError> {
         if facts.0.get("unspeakable").is_some() {

@@ -133,7 +133,7 @@ impl World {
             .clone();
         RunPlan {
             mode: RunMode::Repair,
-            job: Job::Playbook(Arc::new(program())),
+            job: Job::Playbook(Arc::new(program().into())),
             hosts: self
                 .pcs
                 .lock()
@@ -144,7 +144,8 @@ impl World {
             params,
             credentials_on_pcs: true,
             may_reboot: false,
-            directory: false,
+            directory: None,
+            offline_join: false,
             language: Language::default(),
             default_credential: CredentialRef("local-admin".into()),
             version: "test".into(),
@@ -204,6 +205,7 @@ pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiv
         connector: Arc::new(FakeConnector(world.clone())),
         prober: Arc::new(FakeConnector(world.clone())),
         credentials: Arc::new(FakeConnector(world.clone())),
+        directory: None,
         journal: world.journal.clone(),
         reader: Some(reader),
         control,
