@@ -11,7 +11,8 @@ use regex::Regex;
 
 /// Functions whose last argument is how long they may take, in milliseconds.
 const BOUNDED: &str = "Invoke-Netlogon|Invoke-NetlogonApi|Invoke-Nltest|Invoke-BoundedCmdlet|\
-                       Find-DomainController|Resolve-Addresses|Resolve-Address|Test-Ports";
+                       Invoke-Tool|Find-DomainController|Resolve-Addresses|Resolve-Address|Test-Ports|\
+                       Invoke-Tool";
 
 static WAITS: LazyLock<[(Regex, u64); 4]> = LazyLock::new(|| {
     [
@@ -137,7 +138,9 @@ fn the_probes_of_every_step_fit_into_its_deadline() {
     let rungs = playbook.ladder.iter().flat_map(|rung| &rung.steps);
     let steps = [&playbook.diagnose, &playbook.verify.step];
     let mut seen = BTreeMap::new();
-    for step in steps.into_iter().chain(rungs) {
+    // What the controller does ends by its own clock.
+    let scripts = steps.into_iter().chain(rungs);
+    for step in scripts.filter(|step| step.action.is_none()) {
         let longest = longest(step);
         assert!(
             longest + SPARE <= step.deadline,

@@ -1,12 +1,16 @@
 //! Shipped playbooks, exported ones and those on disk.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
-use fleetmend_playbooks::{ExportError, Playbook, export, library, library_scripts};
+use fleetmend_model::DirectoryAction;
+use fleetmend_playbooks::{ExportError, Playbook, action_file, export, library, library_scripts};
 
 #[test]
 fn ships_trust_repair() {
-    assert_eq!(library(), ["trust-repair"]);
+    assert!(library().contains(&"trust-repair"));
     let error = Playbook::load("trust-repeir").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -14,24 +18,48 @@ fn ships_trust_repair() {
     );
 }
 
+/// Returns the names of files in the library's folder of a playbook, `PLAYBOOK/FILE`.
+fn on_disk(playbook: &str) -> BTreeSet<String> {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
+    let mut names = BTreeSet::new();
+    for folder in [playbook.to_owned(), format!("{playbook}/include")] {
+        let entries = fs::read_dir(library.join(&folder)).into_iter().flatten();
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_file() {
+                let file = path.file_name().unwrap().to_string_lossy();
+                names.insert(format!("{folder}/{file}"));
+            }
+        }
+    }
+    names
+}
+
+/// A script that no step runs is one that nobody tests.
 #[test]
-fn names_every_script_once() {
-    let mut names: Vec<_> = library_scripts()
-        .unwrap()
-        .iter()
-        .map(|script| script.name.clone())
-        .collect();
-    names.sort();
-    assert_eq!(
-        names,
-        [
-            "trust-repair/diagnose.ps1",
-            "trust-repair/netlogon-rediscover.ps1",
-            "trust-repair/sc-reset.ps1",
-            "trust-repair/secure-channel-repair.ps1",
-            "trust-repair/verify.ps1"
-        ]
-    );
+fn every_script_is_run_by_a_step_and_named_once() {
+    let shipped = library_scripts().unwrap();
+    let names: BTreeSet<_> = shipped.iter().map(|script| script.name.clone()).collect();
+    assert_eq!(names.len(), shipped.len());
+    assert!(names.contains("trust-repair/diagnose.ps1"));
+    for playbook in library() {
+        let files = on_disk(playbook);
+        let is_script = |name: &&String| name.ends_with(".ps1") || name.ends_with(".sh");
+        let include = format!("{playbook}/include/");
+        let run = files.iter().filter(is_script);
+        let run = run.filter(|name| !name.starts_with(&include));
+        for script in run {
+            assert!(names.contains(script), "no step runs {script}");
+        }
+    }
+}
+
+/// What the controller does is no script, so the lab and the export have none for it.
+#[test]
+fn actions_are_not_among_the_scripts() {
+    for script in library_scripts().unwrap() {
+        assert!(!script.name.starts_with("directory/"), "{}", script.name);
+        assert!(!script.text.is_empty(), "{}", script.name);
+    }
 }
 
 #[test]
@@ -42,12 +70,23 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
         files.first(),
         Some(&folder.path().join("trust-repair.yaml"))
     );
-    assert_eq!(files.len(), 18);
-
     let shipped = Playbook::load_shipped("trust-repair").unwrap();
+    // It does not load without the playbooks for hosts of other platforms.
+    let names = || std::iter::once(&shipped.name).chain(&shipped.also);
+    let expected: BTreeSet<_> = names()
+        .flat_map(|name| on_disk(name).into_iter().chain([format!("{name}.yaml")]))
+        .map(|file| folder.path().join(file))
+        .collect();
+    assert_eq!(files.iter().cloned().collect::<BTreeSet<_>>(), expected);
+
     let path = folder.path().join("trust-repair.yaml");
     let exported = Playbook::load(path.to_str().unwrap()).unwrap();
     assert_eq!(exported.digest, shipped.digest);
+    let also = exported.load_also(path.to_str().unwrap()).unwrap();
+    let digests: Vec<_> = also.iter().map(|sibling| &sibling.digest).collect();
+    let siblings = shipped.load_also("trust-repair").unwrap();
+    let expected: Vec<_> = siblings.iter().map(|sibling| &sibling.digest).collect();
+    assert_eq!(digests, expected);
     assert_eq!(shipped.digest.len(), 64);
 
     // Another line end is no edit, another script is.
@@ -91,7 +130,8 @@ fn export_overwrites_nothing() {
 #[test]
 fn every_field_of_every_schema_says_what_it_means() {
     let mut silent = Vec::new();
-    for script in library_scripts().unwrap() {
+    let actions = DirectoryAction::ALL.map(|action| action_file(action).unwrap());
+    for script in library_scripts().unwrap().iter().chain(&actions) {
         for schema in [&script.takes, &script.gives] {
             describe(schema, &script.name, &mut silent);
         }

@@ -53,6 +53,7 @@ pub(crate) fn check(text: &str, role: Role) -> Vec<Finding> {
     if role == Role::Step {
         checker.header();
         checker.built_commands();
+        checker.compiled();
         checker.stray_output();
         checker.prose();
         checker.secrets();
@@ -161,6 +162,28 @@ impl Checker<'_> {
             let block = of_type.is_some_and(|name| name.contains("scriptblock"));
             if RUNNING_MEMBERS.contains(&member.as_str()) || (block && member == "create") {
                 self.found(call, "string-built command");
+            }
+        }
+    }
+
+    /// `Add-Type` may load an assembly, or compile a text that stands there literally.
+    fn compiled(&mut self) {
+        for command in self.tree.all("command") {
+            if self.name(command) != "add-type" {
+                continue;
+            }
+            let named = |prefix: &str| {
+                self.own(command, "command_parameter")
+                    .into_iter()
+                    .any(|node| self.tree.lower(node).trim_end_matches(':') == prefix)
+            };
+            let literal = !within(command, "verbatim_here_string_characters").is_empty();
+            let built = !within(command, "variable").is_empty()
+                || !within(command, "sub_expression").is_empty()
+                || !within(command, "parenthesized_expression").is_empty();
+            let compiles = named("-typedefinition") && literal;
+            if built || !(named("-assemblyname") || compiles) {
+                self.found(command, "string-built command");
             }
         }
     }

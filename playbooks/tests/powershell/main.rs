@@ -18,9 +18,27 @@ fn scripts() -> Vec<(String, String)> {
     library_scripts()
         .unwrap()
         .iter()
+        .filter(|script| script.name.ends_with(".ps1"))
         .map(|script| (script.name.clone(), script.text.clone()))
         .collect()
 }
+
+/// What a rule forbids and is done all the same, once each, with the operator's consent: script,
+/// rule, statement.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    // ksetup takes the password in no other way; the rung is run only if the parameter says so.
+    (
+        "trust-repair/ksetup-machine-password.ps1",
+        "hands a secret out",
+        "$start.Arguments = '/setcomputerpassword ' + $Params.machine_password",
+    ),
+];
+
+/// Parts of scripts that hold C#, each with what it may call of Windows.
+const COMPILED: &[(&str, &str)] = &[
+    ("trust-repair/include/netlogon.ps1", "netapi32.dll"),
+    ("trust-repair/include/machine-secret.ps1", "advapi32.dll"),
+];
 
 fn findings(text: &str) -> Vec<String> {
     check(text, Role::Step)
@@ -37,12 +55,61 @@ fn every_shipped_script_passes() {
         "the library has lost its scripts: {scripts:?}"
     );
     let mut bad = Vec::new();
+    let mut allowed = ALLOWED.to_vec();
+    allowed.retain(|(script, ..)| scripts.iter().any(|(name, _)| name == script));
     for (name, text) in scripts {
         for finding in check(&text, Role::Step) {
-            bad.push(format!("{name}:{finding}"));
+            let is = |(script, rule, text): &(&str, &str, &str)| {
+                (*script, *rule, *text) == (name.as_str(), finding.rule, finding.text.as_str())
+            };
+            match allowed.iter().position(is) {
+                Some(at) => drop(allowed.remove(at)),
+                None => bad.push(format!("{name}:{finding}")),
+            }
         }
     }
     assert!(bad.is_empty(), "\n{}", bad.join("\n"));
+    assert!(allowed.is_empty(), "nobody does this any more: {allowed:?}");
+}
+
+/// C# stands in few places, and calls of Windows what they are for.
+#[test]
+fn compiled_code_is_where_it_is_looked_for() {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
+    let import = regex::Regex::new(r#"DllImport\("([^"]+)""#).unwrap();
+    let mut found = BTreeSet::new();
+    for (name, text) in files(&library) {
+        if !text.contains("-TypeDefinition") && !import.is_match(&text) {
+            continue;
+        }
+        for call in import.captures_iter(&text) {
+            let library = call.get(1).unwrap().as_str().to_ascii_lowercase();
+            let may = COMPILED.contains(&(name.as_str(), library.as_str()));
+            assert!(may, "{name} calls {library}");
+        }
+        found.insert(name);
+    }
+    let expected = COMPILED.iter().map(|(name, _)| (*name).to_owned());
+    assert_eq!(found, expected.collect());
+}
+
+/// The PowerShell of all playbooks as it stands on disk, by `PLAYBOOK/…`.
+fn files(library: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![library.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap() {
+            let path = path.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "ps1") {
+                let name = path.strip_prefix(library).unwrap().to_string_lossy();
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((name.replace('\\', "/"), text));
+            }
+        }
+    }
+    files
 }
 
 /// What starts the steps alone may make code out of text.
@@ -129,6 +196,21 @@ fn each_bad_snippet_is_caught() {
         ("& \"$folder\\a.exe\" 1", "string-built command"),
         ("& ('Get-' + $x)", "string-built command"),
         ("cmd /c \"dir $x\"", "string-built command"),
+        ("Add-Type -TypeDefinition $code", "string-built command"),
+        ("Add-Type $code", "string-built command"),
+        (
+            "Add-Type -TypeDefinition \"public class A { $code }\"",
+            "string-built command",
+        ),
+        (
+            "Add-Type -TypeDefinition @\"\npublic class A { $code }\n\"@",
+            "string-built command",
+        ),
+        ("Add-Type -Path 'C:\\a.dll'", "string-built command"),
+        (
+            "Add-Type -Name A -MemberDefinition @'\npublic int B;\n'@",
+            "string-built command",
+        ),
         ("powershell.exe -Command $x", "string-built command"),
         (
             "if ($_.Exception.Message -match 'Status') { 1 }",
@@ -228,6 +310,8 @@ fn each_good_snippet_passes() {
         "$c = New-Object System.Management.Automation.PSCredential $Params.credential.user, $s",
         "$service = Get-Service -Name Netlogon; $service.Start()",
         "& $Body",
+        "Add-Type -AssemblyName System.ServiceProcess",
+        "Add-Type -TypeDefinition @'\npublic class A { }\n'@",
         "$m = $_.Exception.Message; Write-Warning $m",
         "1..3 | ForEach-Object { $_ }",
         "$x = '??', '&&', 'iex'",
@@ -270,11 +354,7 @@ fn who_stops_netlogon_starts_what_needed_it() {
         let listed = text.find(".DependentServices").unwrap();
         let stopped = text.find("$service.Stop()").unwrap();
         let started = text.find("$dependents[$i].Start()").unwrap();
-        let searched = text.find("'locate' { Find-").unwrap();
-        assert!(
-            listed < stopped && stopped < started && started < searched,
-            "{script}"
-        );
+        assert!(listed < stopped && stopped < started, "{script}");
     }
-    assert_eq!(stops, 1);
+    assert!(stops >= 1);
 }
