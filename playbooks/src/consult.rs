@@ -145,18 +145,6 @@ impl Playbook {
 }
 
 impl Step {
-    /// Computes the JSON object that the step gets, without its secrets; terms are not known.
-    ///
-    /// # Errors
-    /// [`DecisionError`] when an expression names what is not there.
-    pub fn params(
-        &self,
-        facts: &Facts,
-        situation: &Situation,
-    ) -> Result<Map<String, Value>, DecisionError> {
-        self.evaluate(&before_terms(facts, situation))
-    }
-
     fn evaluate(&self, scope: &Scope) -> Result<Map<String, Value>, DecisionError> {
         self.with
             .iter()
