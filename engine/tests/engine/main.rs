@@ -7,7 +7,9 @@
     reason = "tests"
 )]
 
+mod directory;
 mod dispatch;
 mod machine;
+mod platforms;
 mod stopping;
 mod support;

@@ -1,24 +1,46 @@
-//! A small playbook: three rungs, decided by `facts.cause` alone.
+//! Two small playbooks, decided by `facts.cause` alone: one of three rungs on the PC, and one that
+//! goes through the directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_engine::{Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan};
-use fleetmend_model::{Cause, Facts, Platform, StepRef};
+use fleetmend_model::{Cause, DirectoryAction, Facts, Phase, Platform, StepRef};
 use fleetmend_playbooks::{
     Decision, DecisionError, Language, SecretFrom, Situation, StopKind, VerifyVerdict,
 };
 use fleetmend_transport::Script;
 use serde_json::{Map, Value};
 
-/// Rungs in order: id, whether it needs the credential `domain`.
-const LADDER: [(&str, bool); 3] = [("restart", false), ("reset", false), ("join", true)];
+pub const CAUTION: &str = "アカウントの新しいパスワードを PC はまだ知りません";
 
-pub struct TestJudge;
+/// What a rung cannot do without.
+#[derive(Clone, Copy, PartialEq)]
+enum Needs {
+    Nothing,
+    Credential,
+    Directory,
+}
 
-pub fn program() -> Program {
-    let step = |name: &str, changes: bool, secrets: Vec<(String, SecretFrom)>| StepPlan {
+/// Rungs in order.
+type Ladder = &'static [(&'static str, Needs)];
+
+const ON_PC: Ladder = &[
+    ("restart", Needs::Nothing),
+    ("reset", Needs::Nothing),
+    ("join", Needs::Credential),
+];
+
+const IN_DIRECTORY: Ladder = &[("account", Needs::Directory), ("join", Needs::Credential)];
+
+pub struct TestJudge {
+    ladder: Ladder,
+    parameters: &'static [&'static str],
+}
+
+fn script(name: &str, changes: bool, secrets: Vec<(String, SecretFrom)>) -> StepPlan {
+    StepPlan {
         name: name.into(),
         run: StepRun::Script(Arc::new(Script {
             name: format!("test/{name}"),
@@ -28,43 +50,108 @@ pub fn program() -> Program {
         makes: None,
         deadline: Duration::from_secs(60),
         changes,
-    };
-    let secret = vec![(
-        "domain".to_owned(),
-        SecretFrom::Credential("domain".to_owned()),
-    )];
-    let rungs = [
-        ("restart", vec![step("restart", true, vec![])]),
-        (
-            "reset",
-            vec![step("prepare", false, vec![]), step("reset", true, vec![])],
-        ),
-        ("join", vec![step("join", true, secret)]),
-    ];
+    }
+}
+
+fn action(name: &str, action: DirectoryAction) -> StepPlan {
+    StepPlan {
+        run: StepRun::Action(action),
+        makes: action.makes_secret().then(|| "machine_password".to_owned()),
+        deadline: Duration::from_secs(30),
+        ..script(name, action.changes(), vec![])
+    }
+}
+
+fn rung(steps: Vec<StepPlan>) -> RungPlan {
+    RungPlan {
+        needs_directory: steps
+            .iter()
+            .any(|step| matches!(step.run, StepRun::Action(_))),
+        again_if_cut: false,
+        steps,
+    }
+}
+
+fn join() -> RungPlan {
+    let from = SecretFrom::Credential("domain".to_owned());
+    rung(vec![script(
+        "join",
+        true,
+        vec![("domain".to_owned(), from)],
+    )])
+}
+
+fn of(ladder: Ladder, rungs: impl IntoIterator<Item = (&'static str, RungPlan)>) -> Program {
     Program {
         name: "test".into(),
         digest: "00".into(),
         platform: Platform::Windows,
-        diagnose: step("diagnose", false, vec![]),
+        diagnose: script("diagnose", false, vec![]),
         consult: None,
         rungs: rungs
-            .map(|(id, steps)| {
-                let plan = RungPlan {
-                    steps,
-                    needs_directory: false,
-                    again_if_cut: false,
-                };
-                (id.to_owned(), plan)
-            })
-            .into(),
+            .into_iter()
+            .map(|(id, plan)| (id.to_owned(), plan))
+            .collect(),
         verify: VerifyPlan {
-            step: step("verify", false, vec![]),
+            step: script("verify", false, vec![]),
             consult: None,
             attempts: 2,
             pause: Duration::from_secs(3),
         },
-        judge: Arc::new(TestJudge),
+        judge: Arc::new(TestJudge {
+            ladder,
+            parameters: &["domain", "rotate"],
+        }),
     }
+}
+
+/// The same as [`program`] for hosts of the other platform, with another parameter.
+pub fn posix_program() -> Program {
+    Program {
+        name: "test-posix".into(),
+        digest: "01".into(),
+        platform: Platform::Posix,
+        judge: Arc::new(TestJudge {
+            ladder: ON_PC,
+            parameters: &["domain", "shell"],
+        }),
+        ..program()
+    }
+}
+
+/// Three rungs on the PC.
+pub fn program() -> Program {
+    let reset = vec![
+        script("prepare", false, vec![]),
+        script("reset", true, vec![]),
+    ];
+    of(
+        ON_PC,
+        [
+            ("restart", rung(vec![script("restart", true, vec![])])),
+            ("reset", rung(reset)),
+            ("join", join()),
+        ],
+    )
+}
+
+/// The controller sets a password, the PC stores it and changes it: a rung of two halves, with a
+/// question to the directory beside diagnose and verify.
+pub fn directory_program() -> Program {
+    let made = SecretFrom::Made("machine_password".to_owned());
+    let account = vec![
+        action("reset_account", DirectoryAction::ResetComputerPassword),
+        script("store", true, vec![("machine_password".to_owned(), made)]),
+        script("rotate", true, vec![]),
+    ];
+    let account = RungPlan {
+        again_if_cut: true,
+        ..rung(account)
+    };
+    let mut program = of(IN_DIRECTORY, [("account", account), ("join", join())]);
+    program.consult = Some(action("directory", DirectoryAction::ReadComputer));
+    program.verify.consult = Some(action("directory", DirectoryAction::ReadComputer));
+    program
 }
 
 fn error(detail: &str) -> DecisionError {
@@ -82,6 +169,9 @@ impl Judge for TestJudge {
     ) -> Result<Parameters, DecisionError> {
         if vars.contains_key("misfit") {
             return Err(error("misfit"));
+        }
+        if let Some(unknown) = set.keys().find(|name| !self.knows(name)) {
+            return Err(error(unknown));
         }
         let credentials: BTreeSet<String> = set
             .contains_key("domain")
@@ -101,6 +191,18 @@ impl Judge for TestJudge {
         let cause = Cause::new(id);
         match id {
             "healthy" => return Ok(Decision::Healthy),
+            _ if facts
+                .0
+                .get("directory")
+                .is_some_and(|read| read["found"] == false) =>
+            {
+                return Ok(Decision::Stop {
+                    cause: Cause::new("account-missing"),
+                    end: StopKind::NotRepaired,
+                    reason: "there is no account".into(),
+                    next: "make one".into(),
+                });
+            }
             "dc" => {
                 let (reason, next) = ("it is a DC".into(), "leave it".into());
                 return Ok(Decision::Stop {
@@ -112,26 +214,34 @@ impl Judge for TestJudge {
             }
             _ => {}
         }
-        let open = LADDER
+        let open = self
+            .ladder
             .iter()
             .filter(|(rung, _)| !situation.tried.contains(*rung));
-        let mut lacks = false;
-        for (rung, credential) in open {
-            if *credential && !situation.credentials_for_pcs.contains("domain") {
-                lacks = true;
-            } else {
-                return Ok(Decision::Try {
-                    cause,
-                    rung: (*rung).into(),
-                    reason: "the passwords differ".into(),
-                });
+        let mut lacks = None;
+        for (rung, needs) in open {
+            let lack = match needs {
+                Needs::Credential if !situation.credentials_for_pcs.contains("domain") => {
+                    Some("needs-credential")
+                }
+                Needs::Directory if !situation.directory => Some("needs-directory"),
+                _ => None,
+            };
+            if lack.is_some() {
+                lacks = lacks.or(lack);
+                continue;
             }
+            return Ok(Decision::Try {
+                cause,
+                rung: (*rung).into(),
+                reason: "the passwords differ".into(),
+            });
         }
         let (reason, next) = ("reason".into(), "next".into());
-        Ok(if lacks {
+        Ok(if let Some(guard) = lacks {
             Decision::Blocked {
                 cause,
-                guard: "needs-credential".into(),
+                guard: guard.into(),
                 reason,
                 next,
             }
@@ -146,36 +256,57 @@ impl Judge for TestJudge {
     }
 
     fn knows(&self, parameter: &str) -> bool {
-        parameter == "domain"
+        self.parameters.contains(&parameter)
     }
 
     fn wanted(
         &self,
-        _: &StepRef,
-        _: &Facts,
-        _: Option<&Value>,
-        _: &Situation,
+        step: &StepRef,
+        facts: &Facts,
+        evidence: Option<&Value>,
+        situation: &Situation,
     ) -> Result<bool, DecisionError> {
-        Ok(true)
+        assert_eq!(
+            evidence.is_some(),
+            step.phase == Phase::Verify,
+            "{step}: {evidence:?}"
+        );
+        Ok(match step.step.as_str() {
+            "directory" if step.phase == Phase::Diagnose => {
+                facts.0.get("cause").is_some_and(|cause| cause != "healthy")
+            }
+            "rotate" => situation.params.get("rotate") != Some(&Value::Bool(false)),
+            _ => true,
+        })
     }
 
-    fn caution(&self, _: &str, _: Language) -> Option<String> {
-        None
+    fn caution(&self, rung: &str, language: Language) -> Option<String> {
+        assert_eq!(language, Language::En);
+        (rung == "account").then(|| CAUTION.to_owned())
     }
 
     fn params(
         &self,
         step: &StepRef,
         facts: &Facts,
-        _: Option<&Value>,
-        _: &Situation,
+        evidence: Option<&Value>,
+        situation: &Situation,
     ) -> Result<Map<String, Value>, DecisionError> {
+        let asks = step.phase == Phase::Verify && step.step == "directory";
+        assert_eq!(evidence.is_some(), asks, "{step}: {evidence:?}");
         if facts.0.get("unspeakable").is_some() {
             return Err(error("a name is undefined"));
         }
-        Ok([("step".to_owned(), Value::from(step.to_string()))]
-            .into_iter()
-            .collect())
+        if step.step == "directory" && facts.0.get("nameless").is_some() {
+            return Err(error("computer: null is no string"));
+        }
+        let host = situation.host.get("name").cloned().unwrap_or_default();
+        Ok([
+            ("step".to_owned(), Value::from(step.to_string())),
+            ("computer".to_owned(), host),
+        ]
+        .into_iter()
+        .collect())
     }
 
     fn accept(&self, _: &StepRef, answer: &Value) -> Result<(), DecisionError> {
@@ -191,6 +322,13 @@ impl Judge for TestJudge {
         _: &Facts,
         _: &Situation,
     ) -> Result<VerifyVerdict, DecisionError> {
+        let moved = evidence.pointer("/directory/moved");
+        if moved == Some(&Value::Bool(false)) {
+            return Ok(VerifyVerdict::NotProven {
+                reason: "the account did not move".into(),
+                again: true,
+            });
+        }
         match evidence.get("proof").and_then(Value::as_str) {
             Some("yes") => Ok(VerifyVerdict::Proven),
             Some("reboot") => Ok(VerifyVerdict::RebootPending),

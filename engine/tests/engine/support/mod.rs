@@ -1,9 +1,11 @@
 //! Scripted PCs, a playbook that needs no files, and a journal in memory.
 
+mod directory;
 mod judge;
 mod memory;
 mod world;
 
-pub use judge::program;
+pub use directory::{FakeDirectory, MADE};
+pub use judge::{CAUTION, directory_program, posix_program, program};
 pub use memory::MemoryJournal;
 pub use world::{Act, Pc, World, not_repaired, outcomes, quiet, run_world, wait_until};

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::memory::MemoryJournal;
-use super::program;
+use super::{FakeDirectory, MADE, directory_program, program};
 
 pub const DOMAIN_PASSWORD: &str = "canary-秘密-pw";
 
@@ -31,6 +31,10 @@ pub const DOMAIN_PASSWORD: &str = "canary-秘密-pw";
 pub enum Act {
     Answer(Value),
     Fail(Option<i64>),
+    /// The directory refuses the controller's account.
+    Refuse(i64),
+    /// The directory acts, but does not give the secret.
+    Forget,
     /// The connection is lost after the step was done.
     Lose,
     NotRun,
@@ -56,6 +60,10 @@ pub struct Pc {
     pub once: bool,
     /// Step name → what happens, taken one after another; then as the simulation goes.
     pub acts: BTreeMap<&'static str, Vec<Act>>,
+    /// The passwords that the directory has given its account, the last one good.
+    pub account: Vec<String>,
+    /// Those that it was given to store.
+    pub stored: Vec<String>,
 }
 
 impl Default for Pc {
@@ -69,6 +77,8 @@ impl Default for Pc {
             connect_panics: false,
             once: false,
             acts: BTreeMap::new(),
+            account: Vec::new(),
+            stored: Vec::new(),
         }
     }
 }
@@ -102,6 +112,8 @@ pub struct World {
     pub most_probes: AtomicUsize,
     pub credential_users: AtomicUsize,
     pub most_credential_users: AtomicUsize,
+    /// How many secrets the directory has made.
+    pub made: AtomicUsize,
 }
 
 impl World {
@@ -123,6 +135,7 @@ impl World {
             most_probes: AtomicUsize::new(0),
             credential_users: AtomicUsize::new(0),
             most_credential_users: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
         })
     }
 
@@ -153,6 +166,21 @@ impl World {
         }
     }
 
+    /// A plan with the playbook that goes through the directory, and with a directory.
+    pub fn directory_plan(&self) -> RunPlan {
+        RunPlan {
+            job: Job::Playbook(Arc::new(directory_program().into())),
+            directory: Some("CORP\\svc".to_owned()),
+            credentials_on_pcs: false,
+            ..self.plan()
+        }
+    }
+
+    /// How often the directory has given the account of this PC a password.
+    pub fn resets(&self, host: &str) -> usize {
+        self.pc(host).account.len()
+    }
+
     pub fn sent(&self) -> Vec<(String, String)> {
         self.sent.lock().unwrap().clone()
     }
@@ -167,7 +195,7 @@ impl World {
         );
     }
 
-    fn pc(&self, host: &str) -> Pc {
+    pub fn pc(&self, host: &str) -> Pc {
         self.pcs.lock().unwrap()[host].clone()
     }
 
@@ -175,17 +203,30 @@ impl World {
         self.violations.lock().unwrap().push(text);
     }
 
-    fn take_act(&self, host: &str, step: &str) -> Option<Act> {
+    pub fn take_act(&self, host: &str, step: &str) -> Option<Act> {
         let mut pcs = self.pcs.lock().unwrap();
         let acts = pcs.get_mut(host)?.acts.get_mut(step)?;
         (!acts.is_empty()).then(|| acts.remove(0))
+    }
+
+    /// What must hold whenever anything is sent.
+    pub fn watch(&self, host: &str, name: &str) {
+        let sent = (host.to_owned(), name.to_owned());
+        self.sent.lock().unwrap().push(sent);
+        if self.journal.failed.load(Ordering::SeqCst) {
+            self.violation(format!("{name} went to {host} after the journal failed"));
+        }
+        let announced = self.journal.announced(host).map(|step| step.step);
+        if announced.as_deref() != Some(name) {
+            self.violation(format!("{name} went to {host} unannounced: {announced:?}"));
+        }
     }
 
     /// What the PC really does: steps mend it, diagnose and verify look.
     fn simulate(&self, host: &str, step: &str) -> Value {
         let mut pcs = self.pcs.lock().unwrap();
         let pc = pcs.get_mut(host).unwrap();
-        if pc.cure == step {
+        if pc.cure == step && (step != "store" || pc.stored.last() == pc.account.last()) {
             pc.cause = None;
         }
         match step {
@@ -205,7 +246,7 @@ pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiv
         connector: Arc::new(FakeConnector(world.clone())),
         prober: Arc::new(FakeConnector(world.clone())),
         credentials: Arc::new(FakeConnector(world.clone())),
-        directory: None,
+        directory: Some(Arc::new(FakeDirectory(world.clone()))),
         journal: world.journal.clone(),
         reader: Some(reader),
         control,
@@ -255,6 +296,7 @@ pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiv
         !text.contains(DOMAIN_PASSWORD),
         "a secret is in the journal"
     );
+    assert!(!text.contains(MADE), "a made secret is in the journal");
     world.assert_clean();
     report
 }
@@ -418,29 +460,6 @@ impl Drop for FakeSession {
 }
 
 impl FakeSession {
-    /// What must hold whenever anything is sent.
-    fn watch(&self, name: &str) {
-        let world = &self.world;
-        world
-            .sent
-            .lock()
-            .unwrap()
-            .push((self.host.clone(), name.to_owned()));
-        if world.journal.failed.load(Ordering::SeqCst) {
-            world.violation(format!(
-                "{name} went to {} after the journal failed",
-                self.host
-            ));
-        }
-        let announced = world.journal.announced(&self.host).map(|step| step.step);
-        if announced.as_deref() != Some(name) {
-            world.violation(format!(
-                "{name} went to {} unannounced: {announced:?}",
-                self.host
-            ));
-        }
-    }
-
     async fn act(&self, name: &str, act: Act, limits: &Limits) -> Result<StepReply, SessionError> {
         let reply = |answer| {
             Ok(StepReply {
@@ -459,6 +478,7 @@ impl FakeSession {
                 // A PC that repeats the secret it was given.
                 message: match name {
                     "join" => format!("パスワード {DOMAIN_PASSWORD} は間違い"),
+                    "store" => format!("{:?} は不可", self.world.pc(&self.host).stored.last()),
                     _ => "失敗".to_owned(),
                 },
             })),
@@ -468,7 +488,7 @@ impl FakeSession {
                     detail: "reset by peer".into(),
                 })
             }
-            Act::NotRun => Err(SessionError::NotRun {
+            Act::NotRun | Act::Refuse(_) | Act::Forget => Err(SessionError::NotRun {
                 detail: "closed".into(),
             }),
             Act::Hang => tokio::select! {
@@ -502,7 +522,7 @@ impl Session for FakeSession {
         limits: &Limits,
     ) -> Result<StepReply, SessionError> {
         let name = step.script.name.trim_start_matches("test/").to_owned();
-        self.watch(&name);
+        self.world.watch(&self.host, &name);
         let world = self.world.clone();
         let _using = (!step.credentials.is_empty())
             .then(|| Counted::new(&world.credential_users, &world.most_credential_users));
@@ -512,6 +532,11 @@ impl Session for FakeSession {
                 DOMAIN_PASSWORD
             );
             assert_eq!(step.credentials["domain"].user, "join-account");
+        }
+        if name == "store" {
+            let secret = step.secrets["machine_password"].reveal().to_owned();
+            let mut pcs = self.world.pcs.lock().unwrap();
+            pcs.get_mut(&self.host).unwrap().stored.push(secret);
         }
         sleep_or_cut(self.world.pc(&self.host).delay, &limits.cancel).await?;
         match self.world.take_act(&self.host, &name) {
@@ -532,7 +557,7 @@ impl Session for FakeSession {
         limits: &Limits,
     ) -> Result<ExecOutput, SessionError> {
         assert!(matches!(command, ExecRequest::Command(_)));
-        self.watch("command");
+        self.world.watch(&self.host, "command");
         sleep_or_cut(self.world.pc(&self.host).delay, &limits.cancel).await?;
         match self.world.take_act(&self.host, "command") {
             Some(Act::Answer(value)) => Ok(ExecOutput {
