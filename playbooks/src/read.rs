@@ -7,4 +7,5 @@ pub(crate) mod names;
 pub(crate) mod playbook;
 pub(crate) mod reader;
 pub(crate) mod rules;
+pub(crate) mod scripts;
 pub(crate) mod steps;

@@ -12,7 +12,8 @@ use crate::error::{PlaybookError, PlaybookErrors, Problem};
 use crate::read::ladder::Causes;
 use crate::read::names::{Giver, Visible};
 use crate::read::reader::Reader;
-use crate::read::steps::{PHASE_KEYS, Scripts, StepContext};
+use crate::read::scripts::Scripts;
+use crate::read::steps::{PHASE_KEYS, StepContext};
 use crate::source::Source;
 use crate::{CauseRule, Consult, Parameter, Playbook, ScriptFile, Step, Verify};
 

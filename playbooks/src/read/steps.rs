@@ -1,6 +1,5 @@
-//! Steps and the scripts that they run.
+//! Steps: what runs, what it gets, and when.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use crate::error::Problem;
 use crate::nearest::nearest;
 use crate::read::names::Visible;
 use crate::read::reader::Reader;
-use crate::{Expression, ParameterKind, SchemaSide, ScriptFile, SecretFrom, Step};
+use crate::read::scripts::Scripts;
+use crate::{Expression, ParameterKind, ScriptFile, SecretFrom, Step};
 
 /// How long a step may take if the playbook does not say.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -25,10 +25,6 @@ pub(crate) const RUNG_STEP_KEYS: [&str; 8] = [
     "script", "action", "when", "makes", "with", "secrets", "deadline", "changes",
 ];
 
-/// Scripts read so far, by file name.
-#[derive(Default)]
-pub(crate) struct Scripts(HashMap<String, Option<Arc<ScriptFile>>>);
-
 /// What a step is read with.
 pub(crate) struct StepContext<'a> {
     pub(crate) platform: Platform,
@@ -39,43 +35,6 @@ pub(crate) struct StepContext<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a step's script alone, for its schemas.
-    pub(crate) fn script(
-        &mut self,
-        map: &Map,
-        step: &str,
-        platform: Platform,
-        scripts: &mut Scripts,
-    ) -> Option<Arc<ScriptFile>> {
-        let node = map.get("script")?;
-        let file = self.text(node, step)?;
-        let (ending, rule) = match platform {
-            Platform::Windows => (
-                ".ps1",
-                "use the name of a .ps1 file in the playbook's folder",
-            ),
-            Platform::Posix => (".sh", "use the name of a .sh file in the playbook's folder"),
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let stem = file.strip_suffix(ending).filter(|stem| !stem.is_empty());
-        let Some(stem) = stem.filter(|stem| !stem.starts_with('.') && stem.chars().all(plain))
-        else {
-            let problem = Problem::BadName {
-                what: "script",
-                text: file.to_owned(),
-                rule,
-            };
-            self.error(node.at, step, problem);
-            return None;
-        };
-        if let Some(known) = scripts.0.get(file) {
-            return known.clone();
-        }
-        let script = self.load_script(file, stem, node.at, step).map(Arc::new);
-        scripts.0.insert(file.to_owned(), script.clone());
-        script
-    }
-
     /// Reads what a step runs: a script on the PC or an action of the controller.
     pub(crate) fn run(
         &mut self,
@@ -330,75 +289,4 @@ impl Reader<'_> {
             }
         }
     }
-
-    fn load_script(
-        &mut self,
-        file: &str,
-        stem: &str,
-        at: Position,
-        step: &str,
-    ) -> Option<ScriptFile> {
-        let name = format!("{}/{file}", self.folder);
-        let text = self.file_text(&name, at, step);
-        let text = text.and_then(|text| self.compose(&text, at, step));
-        let takes = self.schema(stem, SchemaSide::Takes, at, step);
-        let gives = self.schema(stem, SchemaSide::Gives, at, step);
-        match ScriptFile::new(name, text?, takes?, gives?) {
-            Ok(script) => Some(script),
-            Err(error) => {
-                let path = schema_path(self.folder, stem, error.side);
-                let problem = Problem::BadSchema {
-                    side: error.side,
-                    path,
-                    detail: error.detail,
-                };
-                self.error(at, step, problem);
-                None
-            }
-        }
-    }
-
-    /// Puts the files of the folder `include` where the script names them, each on a line
-    /// `#include NAME`. What travels is one text, and an included file includes no other.
-    fn compose(&mut self, text: &str, at: Position, step: &str) -> Option<String> {
-        let mut whole = String::with_capacity(text.len());
-        for line in text.split_inclusive('\n') {
-            match line.strip_prefix("#include ") {
-                Some(name) => {
-                    let path = format!("{}/include/{}", self.folder, name.trim());
-                    whole.push_str(&self.file_text(&path, at, step)?);
-                }
-                None => whole.push_str(line),
-            }
-        }
-        Some(whole)
-    }
-
-    fn schema(&mut self, stem: &str, side: SchemaSide, at: Position, step: &str) -> Option<Value> {
-        let path = schema_path(self.folder, stem, side);
-        let text = self.file_text(&path, at, step)?;
-        match serde_json::from_str(&text) {
-            Ok(schema) => Some(schema),
-            Err(error) => {
-                let detail = error.to_string();
-                self.error(at, step, Problem::BadSchema { side, path, detail });
-                None
-            }
-        }
-    }
-
-    pub(crate) fn file_text(&mut self, path: &str, at: Position, step: &str) -> Option<String> {
-        let path = path.to_owned();
-        let problem = match self.source.read(&path) {
-            Ok(Some(text)) => return Some(text),
-            Ok(None) => Problem::MissingFile { path },
-            Err(detail) => Problem::BadFile { path, detail },
-        };
-        self.error(at, step, problem);
-        None
-    }
-}
-
-fn schema_path(folder: &str, stem: &str, side: SchemaSide) -> String {
-    format!("{folder}/{stem}.{side}.json")
 }
