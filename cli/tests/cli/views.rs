@@ -81,6 +81,8 @@ fn playbooks_are_listed_in_both_languages() {
     --- stdout
     trust-repair  Repair the broken trust between a PC and its domain, without a reboot
                   PC とドメインの信頼関係を、再起動せずに修復する
+    trust-repair-linux  Repair the broken trust between a Linux host and its domain, without a reboot
+                        Linux ホストとドメインの信頼関係を、再起動せずに修復する
     ");
 }
 
