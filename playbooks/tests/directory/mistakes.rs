@@ -4,15 +4,10 @@ use fleetmend_playbooks::Playbook;
 
 use crate::{GOOD, write};
 
-/// Returns what the author of the good playbook is told once some of its text is replaced.
-fn message(changes: &[(&str, &str)]) -> String {
-    let mut yaml = GOOD.to_owned();
-    for (from, to) in changes {
-        assert!(yaml.contains(from), "the good playbook does not say {from}");
-        yaml = yaml.replacen(from, to, 1);
-    }
+/// Returns what the author of a playbook is told.
+fn told(yaml: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &yaml);
+    write(folder.path(), yaml);
     match Playbook::load_file(&folder.path().join("mend.yaml")) {
         Ok(_) => String::new(),
         Err(error) => {
@@ -22,11 +17,31 @@ fn message(changes: &[(&str, &str)]) -> String {
     }
 }
 
+/// Returns what the author of the good playbook is told once some of its text is replaced.
+fn message(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "the good playbook does not say {from}");
+    told(&GOOD.replacen(from, to, 1))
+}
+
+/// However a file was cut or garbled, it is told what is wrong and nothing panics.
+#[test]
+fn a_cut_file_is_told_so() {
+    for (at, character) in GOOD.char_indices().step_by(37) {
+        let (before, after) = (&GOOD[..at], &GOOD[at + character.len_utf8()..]);
+        // The last proof may be missing whole.
+        if at < GOOD.len() - 200 {
+            assert_ne!(told(before), "", "{before}");
+        }
+        told(&format!("{before}{{{after}"));
+        told(&format!("{before}{after}"));
+    }
+}
+
 #[test]
 fn each_mistake_has_its_message() {
     let mut wrong = Vec::new();
     for (from, to, expected) in MISTAKES {
-        let got = message(&[(from, to)]);
+        let got = message(from, to);
         if got != *expected {
             wrong.push(format!("{to}\n  expected {expected}\n  got      {got}"));
         }

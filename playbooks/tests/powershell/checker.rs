@@ -276,6 +276,14 @@ impl Checker<'_> {
         // `-f` with something to fill in has more than one child.
         let formats = self.tree.all("format_expression").into_iter();
         found.extend(formats.filter(|node| node.child_count() > 1 && leaks(*node)));
+        // A method may print or store what it is given; those that build a secret text do not.
+        for call in self.tree.all("invokation_expression") {
+            let member = self.member(call).unwrap_or_default();
+            let arguments = within(call, "argument_list");
+            if !APPENDING.contains(&member.as_str()) && arguments.into_iter().any(leaks) {
+                found.push(call);
+            }
+        }
         for entry in self.tree.all("hash_entry") {
             let value = children(entry).into_iter().next_back();
             if value.is_some_and(leaks) {

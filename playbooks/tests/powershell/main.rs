@@ -283,6 +283,14 @@ fn each_bad_snippet_is_caught() {
             "[PSCustomObject]@{ a = $Params.domain_credential.user }",
             "hands a secret out",
         ),
+        (
+            "[Console]::Error.WriteLine($Params.machine_password)",
+            "hands a secret out",
+        ),
+        (
+            "$p = $Params.credential.password; $x = $client.Send($p)",
+            "hands a secret out",
+        ),
         ("$x = '\u{6210}\u{529f}'", "not ASCII"),
         ("Invoke-Probe 'os' { 1 }", "leaves output"),
         ("$x = Read-Host", "asks a person"),
@@ -309,6 +317,7 @@ fn each_good_snippet_passes() {
         "foreach ($c in $Params.domain_credential.password.ToCharArray()) { $s.AppendChar($c) }",
         "$c = New-Object System.Management.Automation.PSCredential $Params.credential.user, $s",
         "$service = Get-Service -Name Netlogon; $service.Start()",
+        "$text.Append($Params.machine_password[$i])",
         "& $Body",
         "Add-Type -AssemblyName System.ServiceProcess",
         "Add-Type -TypeDefinition @'\npublic class A { }\n'@",

@@ -152,6 +152,9 @@ pub(crate) const STABLE_WORDS: &[&str] = &["Status", "I_NetLogonControl", "data"
 /// `ConvertTo-SecureString`.
 pub(crate) const KEEPING: &[&str] = &["test-computersecurechannel"];
 
+/// Methods that may be given a secret: they add it to a text which is wiped.
+pub(crate) const APPENDING: &[&str] = &["append", "appendchar"];
+
 /// The one type that `New-Object` may make of a secret.
 pub(crate) const CREDENTIAL_TYPE: &str = "pscredential";
 
