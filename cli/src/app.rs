@@ -7,7 +7,9 @@ use clap::Parser as _;
 use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Command};
-use crate::commands::{check, completion, demo, exec, inventory, lab, playbook, run, runs, show};
+use crate::commands::{
+    check, completion, demo, directory, exec, inventory, lab, playbook, run, runs, show,
+};
 use crate::error::CliError;
 use crate::logging;
 use crate::printer::Printer;
@@ -33,7 +35,8 @@ pub(crate) fn main() -> ExitCode {
 
 fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {
     match command {
-        Command::Inventory(args) => inventory::cmd_inventory(args, printer),
+        Command::Inventory(args) => block_on(inventory::cmd_inventory(args, printer)),
+        Command::Directory(args) => block_on(directory::cmd_directory(args, printer)),
         Command::Playbook(args) => playbook::cmd_playbook(args, printer),
         Command::Runs(args) => runs::cmd_runs(args, printer),
         Command::Show(args) => show::cmd_show(args, printer),

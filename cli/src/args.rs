@@ -1,6 +1,8 @@
 //! The command line: what every command shares.
 
+mod directory;
 mod inventory;
+mod ldap;
 mod logon;
 mod output;
 mod run;
@@ -9,7 +11,9 @@ mod values;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use directory::DirectoryArgs;
 pub(crate) use inventory::InventoryArgs;
+pub(crate) use ldap::Ldap;
 pub(crate) use logon::LogonArgs;
 pub(crate) use output::{Output, OutputArgs};
 pub(crate) use run::{DomainArgs, JobArgs, TextLanguage};
@@ -81,6 +85,7 @@ pub(crate) enum Command {
     Demo(commands::demo::DemoArgs),
     Lab(commands::lab::LabArgs),
     Inventory(commands::inventory::InventoryCommandArgs),
+    Directory(commands::directory::DirectoryCommandArgs),
     Playbook(commands::playbook::PlaybookArgs),
     Runs(commands::runs::RunsArgs),
     Show(commands::show::ShowArgs),

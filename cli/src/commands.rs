@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod demo;
+pub(crate) mod directory;
 pub(crate) mod exec;
 pub(crate) mod inventory;
 pub(crate) mod lab;

@@ -83,6 +83,11 @@ impl Passwords {
             .map(|credential| credential.user.as_str())
     }
 
+    /// Returns the domain account with its password, if one was given.
+    pub(crate) fn domain(&self) -> Option<&Credential> {
+        self.domain.as_ref()
+    }
+
     /// Returns each account with the number of PCs that it logs on to.
     pub(crate) fn accounts(&self, hosts: &[Arc<Host>]) -> BTreeMap<String, usize> {
         let mut accounts = BTreeMap::new();

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     User,
     /// The surroundings are wrong: data folder, terminal, passwords.
     Config,
+    /// A safety budget is spent; going on could lock an account.
+    Budget,
     /// Something broke that should not.
     Internal,
 }
@@ -36,6 +38,11 @@ impl CliError {
         Self::new(Kind::Config, message.into())
     }
 
+    /// Returns the error that a safety budget is spent.
+    pub(crate) fn budget(message: impl Into<String>) -> Self {
+        Self::new(Kind::Budget, message.into())
+    }
+
     /// Returns an error of ours.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message.into())
@@ -57,6 +64,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::User | Kind::Config => exit_code::USAGE,
+            Kind::Budget => exit_code::BUDGET,
             Kind::Internal => exit_code::NOT_WELL,
         }
     }
@@ -132,5 +140,6 @@ mod tests {
         assert_eq!(error.lines().1, ["put it out"]);
         assert_eq!(error.exit_code(), exit_code::USAGE);
         assert_eq!(CliError::internal("x").exit_code(), exit_code::NOT_WELL);
+        assert_eq!(CliError::budget("x").exit_code(), exit_code::BUDGET);
     }
 }

@@ -6,11 +6,7 @@ pub(crate) const OK: u8 = 0;
 pub(crate) const NOT_WELL: u8 = 1;
 /// The command line, the inventory, a playbook or a credential is wrong. Nothing was touched.
 pub(crate) const USAGE: u8 = 2;
-/// A safety budget stopped the run. The engine gives this code; it is here to be documented.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the engine's verdict carries the number")
-)]
+/// A safety budget stopped the run; or, before it began, an account was refused or is spared.
 pub(crate) const BUDGET: u8 = 3;
 /// The operator interrupted the run.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use fleetmend_inventory::{Inventory, InventoryErrors, Options};
 
+use crate::args::InventoryArgs;
+use crate::directory::Directory;
 use crate::error::CliError;
 use crate::printer::Printer;
 
@@ -18,6 +20,25 @@ pub(crate) fn load(files: &[PathBuf], plaintext_passwords: bool) -> Result<Inven
     read(files, plaintext_passwords).map_err(|errors| error(&errors))
 }
 
+/// Reads inventories with the computers of the directories that they name.
+///
+/// # Errors
+/// Everything that is wrong with them; or a directory cannot be asked.
+pub(crate) async fn whole(
+    args: &InventoryArgs,
+    directory: &mut Directory<'_>,
+    printer: &Printer,
+) -> Result<Inventory, CliError> {
+    let inventory = load(&args.inventory, args.allow_plaintext_passwords)?;
+    if inventory.sources.is_empty() {
+        return Ok(inventory);
+    }
+    let listings = directory.list(&inventory.sources, printer).await?;
+    let options = options(args.allow_plaintext_passwords);
+    fleetmend_inventory::load_with(&args.inventory, &listings, &options)
+        .map_err(|errors| error(&errors))
+}
+
 /// Reads inventories, and leaves the errors as they are.
 ///
 /// # Errors
@@ -26,11 +47,14 @@ pub(crate) fn read(
     files: &[PathBuf],
     plaintext_passwords: bool,
 ) -> Result<Inventory, InventoryErrors> {
-    let options = Options {
+    fleetmend_inventory::load(files, &options(plaintext_passwords))
+}
+
+fn options(plaintext_passwords: bool) -> Options {
+    Options {
         allow_plaintext_passwords: plaintext_passwords,
         ..Options::default()
-    };
-    fleetmend_inventory::load(files, &options)
+    }
 }
 
 /// Takes what the patterns leave.

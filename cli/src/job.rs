@@ -1,9 +1,11 @@
 //! One run from its first to its last event: the same for `run`, `check`, `exec` and `demo`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_directory::Directory;
 use fleetmend_engine::{ControlSender, Ports, RunEnd, RunPlan, control};
-use fleetmend_model::{Record, RunMode};
+use fleetmend_model::{Place, Record, RunMode};
 use fleetmend_report::{ExecResult, RunReport, Stream, format};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -51,11 +53,12 @@ pub(crate) struct Ended {
 pub(crate) async fn execute(
     plan: RunPlan,
     passwords: Passwords,
+    directory: Option<Arc<dyn Directory>>,
     journal: &RunJournal,
     show: &Show,
     printer: &Printer,
 ) -> Result<Ended, CliError> {
-    let wiring = Wiring::new(passwords, journal, plan.limits.connect);
+    let wiring = Wiring::new(passwords, directory, journal, plan.limits.connect);
     let ended = follow(plan, wiring, show, printer).await;
     journal.close().await;
     ended
@@ -74,7 +77,7 @@ async fn follow(
         connector: wiring.connector,
         prober: wiring.prober,
         credentials: wiring.credentials,
-        directory: None,
+        directory: wiring.directory,
         journal: wiring.journal,
         reader: Some(reader),
         control,
@@ -223,11 +226,15 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
         RunEnd::CredentialRefused {
             account,
             host,
+            place,
             code,
-            ..
         } => printer.error(
             &CliError::user(format!(
-                "the account {account} was refused on {host}{}; it was not tried again",
+                "the account {account} was refused {} {host}{}; it was not tried again",
+                match place {
+                    Place::Pc => "on",
+                    Place::Controller => "by the directory, asked for",
+                },
                 code.map_or_else(String::new, |code| format!(" (Win32 {code})"))
             ))
             .hint("check account and password before the next run: another failure may lock it"),

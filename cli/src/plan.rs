@@ -1,13 +1,13 @@
 //! From arguments to a plan in which nothing can be wrong any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_engine::{ExecJob, Job, Programs, RunLimits, RunPlan};
 use fleetmend_inventory::Inventory;
 use fleetmend_model::{
-    CredentialRef, Host, HostName, RunMode, TlsVerification, TransportChoice, WinrmAuth,
+    CredentialRef, Host, HostName, Platform, RunMode, TlsVerification, TransportChoice, WinrmAuth,
     WinrmScheme,
 };
 use fleetmend_playbooks::{Language, ParameterKind, Playbook, PlaybookErrors};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Setting};
 use crate::credentials;
+use crate::directory::Directory;
 use crate::error::CliError;
 use crate::inventories;
 use crate::printer::Printer;
@@ -26,19 +27,23 @@ pub(crate) struct Pcs {
     pub(crate) hosts: Vec<Arc<Host>>,
     /// How many the inventory has.
     pub(crate) of: usize,
+    /// Whether the inventory names a directory.
+    pub(crate) from_directory: bool,
 }
 
 impl Pcs {
-    /// Reads the inventory and takes the PCs that `--limit` leaves.
+    /// Reads the inventory, with the computers of the directories that it names, and takes the
+    /// PCs that `--limit` leaves.
     ///
     /// # Errors
-    /// The inventory or the limit is wrong, or no PC is left.
-    pub(crate) fn read(
+    /// The inventory or the limit is wrong, a directory cannot be asked, or no PC is left.
+    pub(crate) async fn read(
         args: &InventoryArgs,
         logon: &LogonArgs,
+        directory: &mut Directory<'_>,
         printer: &Printer,
     ) -> Result<Self, CliError> {
-        let whole = inventories::load(&args.inventory, args.allow_plaintext_passwords)?;
+        let whole = inventories::whole(args, directory, printer).await?;
         let of = whole.hosts.len();
         let inventory = inventories::limited(whole, &args.limit)?;
         inventories::warn(&inventory, printer);
@@ -53,6 +58,7 @@ impl Pcs {
             );
         }
         refuse_open_passwords(&inventory)?;
+        let from_directory = !inventory.sources.is_empty();
         let accept = logon.accept_new_host_keys;
         let hosts = inventory.hosts.into_iter().map(|mut host| {
             host.ssh.accept_new_host_keys |= accept;
@@ -61,6 +67,7 @@ impl Pcs {
         Ok(Self {
             hosts: hosts.collect(),
             of,
+            from_directory,
         })
     }
 }
@@ -91,6 +98,42 @@ pub(crate) fn is_unverified(host: &Host) -> bool {
         && host.transport != TransportChoice::Ssh
 }
 
+/// The playbook that was named, and those for hosts of other platforms.
+pub(crate) struct Playbooks {
+    /// The one that was named.
+    pub(crate) main: Arc<Playbook>,
+    /// Its siblings.
+    pub(crate) also: Vec<Arc<Playbook>>,
+}
+
+impl Playbooks {
+    /// Loads a playbook and its siblings.
+    ///
+    /// # Errors
+    /// One is not there or wrong.
+    pub(crate) fn load(name_or_path: &str) -> Result<Self, CliError> {
+        let main = playbook(name_or_path)?;
+        let also = main.load_also(name_or_path).map_err(|error| {
+            CliError::user(format!("{}, for hosts of another platform", main.name)).because(error)
+        })?;
+        Ok(Self {
+            main,
+            also: also.into_iter().map(Arc::new).collect(),
+        })
+    }
+
+    /// Returns all of them, the one that was named first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Playbook> {
+        let all = std::iter::once(&self.main).chain(&self.also);
+        all.map(|playbook| &**playbook)
+    }
+
+    /// Returns the one for a platform.
+    pub(crate) fn on(&self, platform: Platform) -> Option<&Playbook> {
+        self.all().find(|playbook| playbook.platform == platform)
+    }
+}
+
 /// Loads a playbook.
 ///
 /// # Errors
@@ -112,28 +155,32 @@ pub(crate) fn playbook(name_or_path: &str) -> Result<Arc<Playbook>, CliError> {
 /// # Errors
 /// A parameter is unknown or of a wrong type.
 pub(crate) fn of_playbook(
-    playbook: &Arc<Playbook>,
+    playbooks: &Playbooks,
     mode: RunMode,
     pcs: &Pcs,
     logon: &LogonArgs,
     domain: &DomainArgs,
 ) -> Result<RunPlan, CliError> {
-    let job = Job::Playbook(Arc::new(Programs::of(Arc::clone(playbook), [])));
+    let programs = Programs::of(Arc::clone(&playbooks.main), playbooks.also.iter().cloned());
     let plan = RunPlan {
-        params: parameters(playbook, domain)?,
+        params: parameters(playbooks, domain)?,
         credentials_on_pcs: domain.allow_credential_on_pcs,
         language: domain.language.into(),
-        ..base(mode, job, pcs, logon)
+        ..base(mode, Job::Playbook(Arc::new(programs)), pcs, logon)
     };
     plan.check().map_err(|(host, error)| {
         CliError::user(format!("the parameters do not fit for {host}"))
             .because(error)
-            .hint(format!(
-                "see what it takes: fleetmend playbook show {}",
-                playbook.name
-            ))
+            .hint(see(&playbooks.main))
     })?;
     Ok(plan)
+}
+
+fn see(playbook: &Playbook) -> String {
+    format!(
+        "see what it takes: fleetmend playbook show {}",
+        playbook.name
+    )
 }
 
 /// Plans a command by hand.
@@ -168,16 +215,18 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
     }
 }
 
-/// The parameters as set: texts that the playbook reads by type, and the domain account for
+/// The parameters as set: texts that the playbooks read by type, and the domain account for
 /// every credential that nobody set.
-fn parameters(playbook: &Playbook, domain: &DomainArgs) -> Result<Map<String, Value>, CliError> {
+fn parameters(playbooks: &Playbooks, domain: &DomainArgs) -> Result<Map<String, Value>, CliError> {
     let mut values = Map::new();
-    let is_credential = |name: &str| {
-        let mut all = playbook.parameters.iter();
-        all.any(|parameter| parameter.name == name && parameter.kind == ParameterKind::Credential)
-    };
+    let credentials: BTreeSet<&str> = playbooks
+        .all()
+        .flat_map(|playbook| &playbook.parameters)
+        .filter(|parameter| parameter.kind == ParameterKind::Credential)
+        .map(|parameter| parameter.name.as_str())
+        .collect();
     for Setting { name, value } in &domain.set {
-        if is_credential(name) {
+        if credentials.contains(name.as_str()) {
             return Err(CliError::user(format!(
                 "{name} is a credential and cannot be set in words"
             ))
@@ -185,23 +234,37 @@ fn parameters(playbook: &Playbook, domain: &DomainArgs) -> Result<Map<String, Va
         }
         values.insert(name.clone(), Value::from(value.as_str()));
     }
-    playbook
-        .resolve_params(&values, &BTreeMap::new())
-        .map_err(|errors| {
-            CliError::user("--set does not fit the playbook")
-                .because(errors)
-                .hint(format!(
-                    "see what it takes: fleetmend playbook show {}",
-                    playbook.name
-                ))
-        })?;
-    let credentials = playbook
-        .parameters
-        .iter()
-        .filter(|parameter| parameter.kind == ParameterKind::Credential);
+    for playbook in playbooks.all() {
+        playbook
+            .resolve_params(&meant_for(playbook, playbooks, &values), &BTreeMap::new())
+            .map_err(|errors| {
+                CliError::user("--set does not fit the playbook")
+                    .because(errors)
+                    .hint(see(playbook))
+            })?;
+    }
     if domain.domain_user.is_some() {
         let name = Value::from(credentials::DOMAIN);
-        values.extend(credentials.map(|parameter| (parameter.name.clone(), name.clone())));
+        let names = credentials.into_iter().map(str::to_owned);
+        values.extend(names.map(|parameter| (parameter, name.clone())));
     }
     Ok(values)
+}
+
+/// What was set without what only a sibling knows; what nobody knows is an error of the first.
+fn meant_for(
+    playbook: &Playbook,
+    playbooks: &Playbooks,
+    values: &Map<String, Value>,
+) -> Map<String, Value> {
+    let knows = |playbook: &Playbook, name: &str| {
+        let mut all = playbook.parameters.iter();
+        all.any(|parameter| parameter.name == name)
+    };
+    let known = |name: &str| playbooks.all().any(|playbook| knows(playbook, name));
+    values
+        .iter()
+        .filter(|(name, _)| knows(playbook, name) || !known(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

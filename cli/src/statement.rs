@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use fleetmend_model::{Host, HostName, RunMode};
-use fleetmend_playbooks::{Language, Need, Playbook};
+use fleetmend_model::{Host, HostName, Platform, RunMode};
+use fleetmend_playbooks::{Language, Need, Playbook, Rung, SecretFrom};
 use fleetmend_report::fold_names;
 
-use crate::plan::is_unverified;
+use crate::plan::{Playbooks, is_unverified};
 use crate::wrap::wrap;
 
 /// More names than this are told as a number.
@@ -16,7 +16,7 @@ const NAMES: usize = 160;
 
 /// What a run is about to do.
 pub(crate) struct Statement<'a> {
-    pub(crate) playbook: &'a Playbook,
+    pub(crate) playbooks: &'a Playbooks,
     pub(crate) mode: RunMode,
     pub(crate) language: Language,
     pub(crate) hosts: &'a [Arc<Host>],
@@ -26,13 +26,30 @@ pub(crate) struct Statement<'a> {
     pub(crate) accounts: Vec<(String, usize)>,
     pub(crate) domain_user: Option<&'a str>,
     pub(crate) credential_on_pcs: bool,
+    /// The directory that playbooks may use.
+    pub(crate) directory: Option<DirectoryLine>,
     pub(crate) journal: String,
+}
+
+/// The directory that playbooks may use.
+#[derive(Clone, Debug)]
+pub(crate) struct DirectoryLine {
+    /// The domain.
+    pub(crate) domain: String,
+    /// The controller that accepted the account.
+    pub(crate) dc: String,
+    /// How many controllers are known.
+    pub(crate) controllers: usize,
+    /// As whom it is asked.
+    pub(crate) user: String,
+    /// Whether offline join blobs can be made.
+    pub(crate) offline_join: bool,
 }
 
 impl Statement<'_> {
     /// Returns the statement, one fact a line, folded to the terminal if there is one.
     pub(crate) fn text(&self, columns: Option<u16>) -> String {
-        let playbook = self.playbook;
+        let playbook = &self.playbooks.main;
         let head = format!(
             "{}: {}",
             playbook.name,
@@ -57,8 +74,16 @@ impl Statement<'_> {
         if let Some(text) = unverified(self.hosts) {
             line("TLS", &text);
         }
+        if let Some(directory) = &self.directory {
+            line("directory", &directory.text());
+        }
         // In a check, too: it is what a run with the same arguments could do.
-        line("repairs", &self.rungs());
+        for (what, rungs) in self.rungs() {
+            line("repairs", &format!("{what}{rungs}"));
+        }
+        if let Some(text) = self.without_playbook() {
+            line("skipped", &text);
+        }
         line("secrets", &self.secrets());
         line("journal", &self.journal);
         text
@@ -99,55 +124,124 @@ impl Statement<'_> {
         )
     }
 
-    fn rungs(&self) -> String {
-        let shown: Vec<String> = self
-            .playbook
-            .ladder
-            .iter()
-            .map(|rung| match self.missing(&rung.needs) {
+    /// The playbooks that hosts of this run are given, with the word for these hosts if there
+    /// are hosts of several platforms.
+    fn used(&self) -> Vec<(&'static str, &Playbook)> {
+        let platforms = [
+            ("Windows: ", Platform::Windows),
+            ("Linux: ", Platform::Posix),
+        ];
+        let here = |platform| self.hosts.iter().any(|host| host.platform == platform);
+        let several = platforms.iter().all(|(_, platform)| here(*platform));
+        let used = platforms
+            .into_iter()
+            .filter(|(_, platform)| here(*platform));
+        used.filter_map(|(word, platform)| {
+            let word = if several { word } else { "" };
+            Some((word, self.playbooks.on(platform)?))
+        })
+        .collect()
+    }
+
+    fn rungs(&self) -> Vec<(&'static str, String)> {
+        let shown = |playbook: &Playbook| {
+            let rungs = playbook.ladder.iter();
+            let rungs = rungs.map(|rung| match self.missing(&rung.needs) {
                 None => rung.id.clone(),
                 Some(missing) => format!("{} (not available: {missing})", rung.id),
-            })
+            });
+            rungs.collect::<Vec<_>>().join(", ")
+        };
+        let used = self.used().into_iter();
+        used.map(|(word, playbook)| (word, shown(playbook)))
+            .collect()
+    }
+
+    fn without_playbook(&self) -> Option<String> {
+        let names: Vec<&HostName> = self
+            .hosts
+            .iter()
+            .filter(|host| self.playbooks.on(host.platform).is_none())
+            .map(|host| &host.name)
             .collect();
-        shown.join(", ")
+        let name = &self.playbooks.main.name;
+        (!names.is_empty()).then(|| {
+            format!(
+                "{name} has nothing for the platform of {}",
+                pcs_named(names)
+            )
+        })
     }
 
     fn missing(&self, needs: &[Need]) -> Option<&'static str> {
+        let directory = self.directory.as_ref();
         needs.iter().find_map(|need| match need {
             Need::CredentialOnPc(_) if self.domain_user.is_none() => Some("needs --domain-user"),
             Need::CredentialOnPc(_) if !self.credential_on_pcs => {
                 Some("needs --allow-credential-on-pcs")
             }
             Need::Reboot => Some("reboots are not allowed"),
-            Need::Directory => Some("needs --directory"),
-            Need::OfflineJoin => Some("needs --directory and Samba's net"),
-            Need::CredentialOnPc(_) | Need::Parameter(_) => None,
+            Need::Directory | Need::OfflineJoin if directory.is_none() => Some("needs --directory"),
+            Need::OfflineJoin if directory.is_some_and(|directory| !directory.offline_join) => {
+                Some("needs Samba's `net` here")
+            }
+            Need::CredentialOnPc(_) | Need::Parameter(_) | Need::Directory | Need::OfflineJoin => {
+                None
+            }
         })
     }
 
-    fn secrets(&self) -> String {
-        let rungs: Vec<&str> = self
-            .playbook
-            .ladder
-            .iter()
-            .filter(|rung| {
-                rung.needs
-                    .iter()
-                    .any(|need| matches!(need, Need::CredentialOnPc(_)))
-            })
-            .map(|rung| rung.id.as_str())
-            .collect();
-        match self.domain_user {
-            Some(user)
-                if self.credential_on_pcs && self.mode != RunMode::Check && !rungs.is_empty() =>
-            {
-                format!(
-                    "the password of {user} reaches PCs that need {}",
-                    rungs.join(", ")
-                )
+    /// The rungs for which this holds, of all playbooks in use, each name once.
+    fn rungs_that(&self, holds: impl Fn(&Rung) -> bool) -> Vec<&str> {
+        let mut ids: Vec<&str> = Vec::new();
+        for (_, playbook) in self.used() {
+            for rung in playbook.ladder.iter().filter(|rung| holds(rung)) {
+                if !ids.contains(&rung.id.as_str()) {
+                    ids.push(&rung.id);
+                }
             }
+        }
+        ids
+    }
+
+    /// Which secrets reach PCs.
+    fn secrets(&self) -> String {
+        let check = self.mode == RunMode::Check;
+        let asking = self.rungs_that(|rung| {
+            let mut needs = rung.needs.iter();
+            needs.any(|need| matches!(need, Need::CredentialOnPc(_)))
+        });
+        let domain = match self.domain_user {
+            Some(user) if self.credential_on_pcs && !check && !asking.is_empty() => format!(
+                "the password of {user} reaches PCs that need {}",
+                asking.join(", ")
+            ),
             Some(user) => format!("the password of {user} reaches no PC"),
             None => "no domain password reaches any PC".to_owned(),
+        };
+        let made = self.rungs_that(|rung| {
+            let mut secrets = rung.steps.iter().flat_map(|step| &step.secrets);
+            let gives = secrets.any(|(_, from)| matches!(from, SecretFrom::Made(_)));
+            gives && self.missing(&rung.needs).is_none()
+        });
+        if check || made.is_empty() {
+            return domain;
+        }
+        format!(
+            "{domain}; one that needs {} is given a new password of its own account, and nothing else",
+            made.join(" or ")
+        )
+    }
+}
+
+impl DirectoryLine {
+    fn text(&self) -> String {
+        let Self {
+            domain, dc, user, ..
+        } = self;
+        match self.controllers {
+            0 | 1 => format!("{domain} at {dc} as {user}"),
+            several => format!("{domain} at {dc} (one of {several} controllers) as {user}"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_directory::Directory;
 use fleetmend_engine::{CredentialSource, Journal, Prober, TcpProber};
 use fleetmend_journal::SqliteJournal;
 use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
@@ -21,13 +22,19 @@ pub(crate) struct Wiring {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) prober: Arc<dyn Prober>,
     pub(crate) credentials: Arc<dyn CredentialSource>,
+    pub(crate) directory: Option<Arc<dyn Directory>>,
     pub(crate) journal: Arc<dyn Journal>,
 }
 
 impl Wiring {
     /// Wires the transports that there are: WinRM and SSH, whichever a PC answers on
     /// within `connect`.
-    pub(crate) fn new(passwords: Passwords, journal: &RunJournal, connect: Duration) -> Self {
+    pub(crate) fn new(
+        passwords: Passwords,
+        directory: Option<Arc<dyn Directory>>,
+        journal: &RunJournal,
+        connect: Duration,
+    ) -> Self {
         let options = ConnectorOptions {
             connect_timeout: connect,
             ..ConnectorOptions::default()
@@ -36,6 +43,7 @@ impl Wiring {
             connector: Arc::new(AutoConnector::new(options)),
             prober: Arc::new(TcpProber),
             credentials: Arc::new(passwords),
+            directory,
             journal: Arc::clone(&journal.journal) as Arc<dyn Journal>,
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fleetmend_playbooks::Language;
 
-use super::{InventoryArgs, LogonArgs, OutputArgs, Setting};
+use super::{DirectoryArgs, InventoryArgs, LogonArgs, OutputArgs, Setting};
 
 /// What `run` and `check` share.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +18,8 @@ pub(crate) struct JobArgs {
     pub(crate) logon: LogonArgs,
     #[command(flatten)]
     pub(crate) domain: DomainArgs,
+    #[command(flatten)]
+    pub(crate) directory: DirectoryArgs,
     /// Go ahead without asking
     #[arg(short, long, help_heading = "Playbook")]
     pub(crate) yes: bool,

@@ -9,14 +9,17 @@ use fleetmend_report::RunReport;
 
 use super::lab::{announce, close, not_started};
 use super::run::show;
-use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, TextLanguage};
+use crate::args::{
+    DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, TextLanguage,
+};
 use crate::credentials::Passwords;
+use crate::directory::Directory;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::interrupt;
 use crate::job::{self, Ended};
 use crate::lab_folder::{self, LabFolder};
-use crate::plan::{self, Pcs};
+use crate::plan::{self, Pcs, Playbooks};
 use crate::printer::Printer;
 use crate::quoted::quoted;
 use crate::statement::Statement;
@@ -114,15 +117,16 @@ async fn run(
         language: args.language,
         ..DomainArgs::default()
     };
-    let playbook = plan::playbook("trust-repair")?;
-    let pcs = Pcs::read(&inventory, &logon, printer)?;
-    let plan = plan::of_playbook(&playbook, RunMode::Repair, &pcs, &logon, &domain)?;
+    let playbooks = Playbooks::load("trust-repair")?;
+    let arguments = DirectoryArgs::default();
+    let pcs = Pcs::read(&inventory, &logon, &mut Directory::new(&arguments), printer).await?;
+    let plan = plan::of_playbook(&playbooks, RunMode::Repair, &pcs, &logon, &domain)?;
     let passwords = Passwords::known(&local.user, local.password.clone(), Some(account.clone()));
     let journal = RunJournal::open(Some(folder.path()))?;
     printer.note("a demo: these PCs are simulated on this machine, the sockets are real\n");
     printer.note(
         &Statement {
-            playbook: &playbook,
+            playbooks: &playbooks,
             mode: RunMode::Repair,
             language: domain.language.into(),
             hosts: &pcs.hosts,
@@ -130,6 +134,7 @@ async fn run(
             accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
             domain_user: passwords.domain_user(),
             credential_on_pcs: true,
+            directory: None,
             journal: journal.path().display().to_string(),
         }
         .text(printer.stderr_width()),
@@ -139,7 +144,7 @@ async fn run(
         data_dir: None,
         notify_webhook: None,
     })?;
-    job::execute(plan, passwords, &journal, &show, printer).await
+    job::execute(plan, passwords, None, &journal, &show, printer).await
 }
 
 /// Compares every PC's end with the lab's table and says what came of it.

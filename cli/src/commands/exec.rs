@@ -7,8 +7,9 @@ use fleetmend_model::RunMode;
 use fleetmend_transport::ExecRequest;
 
 use super::run::show;
-use crate::args::{self, DomainArgs, InventoryArgs, LogonArgs, OutputArgs};
+use crate::args::{self, DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, OutputArgs};
 use crate::credentials::Passwords;
+use crate::directory::Directory;
 use crate::error::CliError;
 use crate::job;
 use crate::plan::{self, Pcs};
@@ -45,6 +46,8 @@ pub(crate) struct ExecArgs {
     )]
     command: Vec<String>,
     #[command(flatten)]
+    directory: DirectoryArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -62,7 +65,8 @@ is kept in the journal and may be seen on the PC: put no password into it.";
 /// As `run`.
 pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, CliError> {
     let show = show(&args.output)?;
-    let pcs = Pcs::read(&args.inventory, &args.logon, printer)?;
+    let mut directory = Directory::new(&args.directory);
+    let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, printer).await?;
     let words = args.command.join(" ");
     let request = if args.powershell {
         ExecRequest::PowerShell(words.clone())
@@ -93,7 +97,7 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     if let Some(text) = statement::unverified(&pcs.hosts) {
         printer.warning(&text);
     }
-    let ended = job::execute(plan, passwords, &journal, &show, printer).await;
+    let ended = job::execute(plan, passwords, None, &journal, &show, printer).await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
 }

@@ -1,16 +1,19 @@
 //! `fleetmend inventory`: what was understood of an inventory.
 
+mod import;
+
 use clap::Subcommand;
-use fleetmend_inventory::Inventory;
+use fleetmend_inventory::{DirectorySource, Inventory};
 use serde_json::json;
 
-use crate::args::InventoryArgs;
+use crate::args::{DirectoryArgs, InventoryArgs};
+use crate::directory::Directory;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::inventories;
 use crate::printer::Printer;
 
-/// Show what was understood of an inventory
+/// Show what was understood of an inventory, or make one of the directory
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct InventoryCommandArgs {
@@ -23,7 +26,10 @@ Examples:
   fleetmend inventory list -i pcs.yaml
   fleetmend inventory list -i pcs.yaml --json | jq -r '._meta.hostvars | keys[]'
   fleetmend inventory graph -i pcs.yaml --limit '経理部:&notebooks'
-  fleetmend inventory check -i pcs.csv";
+  fleetmend inventory check -i pcs.csv
+  fleetmend inventory import --ldap corp.example.jp --directory-user svc-fleetmend --output pcs.yaml
+
+Directories that an inventory names are asked only if --directory-user is given.";
 
 #[derive(Debug, Subcommand)]
 enum InventoryCommand {
@@ -33,12 +39,16 @@ enum InventoryCommand {
     Graph(ViewArgs),
     /// Say what is wrong or was not understood
     Check(ViewArgs),
+    /// Write the directory's computers as a YAML inventory
+    Import(import::ImportArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct ViewArgs {
     #[command(flatten)]
     inventory: InventoryArgs,
+    #[command(flatten)]
+    directory: DirectoryArgs,
     /// Print JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -48,20 +58,21 @@ struct ViewArgs {
 ///
 /// # Errors
 /// It is wrong, or standard output failed.
-pub(crate) fn cmd_inventory(
+pub(crate) async fn cmd_inventory(
     args: &InventoryCommandArgs,
     printer: &Printer,
 ) -> Result<u8, CliError> {
     match &args.command {
-        InventoryCommand::List(args) => list(args, printer),
-        InventoryCommand::Graph(args) => graph(args, printer),
-        InventoryCommand::Check(args) => check(args, printer),
+        InventoryCommand::List(args) => list(args, printer).await,
+        InventoryCommand::Graph(args) => graph(args, printer).await,
+        InventoryCommand::Check(args) => check(args, printer).await,
+        InventoryCommand::Import(args) => return import::cmd_import(args, printer).await,
     }?;
     Ok(exit_code::OK)
 }
 
-fn list(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
-    let inventory = read(args)?;
+async fn list(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
+    let inventory = read(args, printer).await?;
     inventories::warn(&inventory, printer);
     if args.json {
         json(&inventory.list_json(), printer)
@@ -70,8 +81,8 @@ fn list(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
     }
 }
 
-fn graph(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
-    let inventory = read(args)?;
+async fn graph(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
+    let inventory = read(args, printer).await?;
     inventories::warn(&inventory, printer);
     if !args.json {
         return printer.data(&inventory.graph_text());
@@ -86,7 +97,7 @@ fn graph(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
     json(&json!(groups), printer)
 }
 
-fn check(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
+async fn check(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
     let InventoryArgs {
         inventory: files,
         allow_plaintext_passwords,
@@ -97,12 +108,22 @@ fn check(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
     {
         json(&json!({ "errors": errors.to_json() }), printer)?;
     }
-    let inventory = read(args)?;
+    let inventory = read(args, printer).await?;
     let (pcs, groups) = (inventory.hosts.len(), inventory.groups().len());
     if args.json {
         let warnings = &inventory.warnings;
+        let sources: Vec<_> = inventory
+            .sources
+            .iter()
+            .map(|source| {
+                json!({
+                    "place": source.place, "domain": source.domain, "ou": source.ou,
+                    "filter": source.filter, "group": source.group,
+                })
+            })
+            .collect();
         return json(
-            &json!({ "pcs": pcs, "groups": groups, "warnings": warnings }),
+            &json!({ "pcs": pcs, "groups": groups, "directories": sources, "warnings": warnings }),
             printer,
         );
     }
@@ -117,16 +138,35 @@ fn check(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
     printer.data(&format!("{pcs} PCs in {groups} groups; {warnings}\n"))
 }
 
-fn read(args: &ViewArgs) -> Result<Inventory, CliError> {
-    let InventoryArgs {
-        inventory,
-        limit,
-        allow_plaintext_passwords,
-    } = &args.inventory;
-    inventories::limited(
-        inventories::load(inventory, *allow_plaintext_passwords)?,
-        limit,
-    )
+/// Reads the inventory, with the directories' computers if an account is given to ask with.
+async fn read(args: &ViewArgs, printer: &Printer) -> Result<Inventory, CliError> {
+    let mut directory = Directory::new(&args.directory);
+    let files = &args.inventory;
+    let inventory = if directory.has_account() {
+        inventories::whole(files, &mut directory, printer).await?
+    } else {
+        let inventory = inventories::load(&files.inventory, files.allow_plaintext_passwords)?;
+        for source in &inventory.sources {
+            printer.note(&format!("{}; not asked (--directory-user)", named(source)));
+        }
+        inventory
+    };
+    inventories::limited(inventory, &files.limit)
+}
+
+/// A source in words.
+fn named(source: &DirectorySource) -> String {
+    let mut text = format!("{}: the computers of {}", source.place, source.domain);
+    if let Some(ou) = &source.ou {
+        text += &format!(" below {ou}");
+    }
+    if let Some(filter) = &source.filter {
+        text += &format!(" with {filter}");
+    }
+    if let Some(group) = &source.group {
+        text += &format!(" in the group {group}");
+    }
+    text
 }
 
 fn json(value: &serde_json::Value, printer: &Printer) -> Result<(), CliError> {

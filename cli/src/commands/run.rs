@@ -1,13 +1,18 @@
 //! `fleetmend run`: diagnose, repair, verify.
 
+use std::sync::Arc;
+
 use fleetmend_model::RunMode;
 
 use crate::args::{JobArgs, OutputArgs};
 use crate::confirm;
 use crate::credentials::Passwords;
+use crate::directory::Directory;
+use crate::domain_account;
 use crate::error::CliError;
 use crate::job::{self, Show};
-use crate::plan::{self, Pcs};
+use crate::offline_join;
+use crate::plan::{self, Pcs, Playbooks};
 use crate::printer::Printer;
 use crate::statement::Statement;
 use crate::webhook::Webhook;
@@ -57,14 +62,26 @@ pub(crate) async fn run_playbook(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let show = show(&args.output)?;
-    let playbook = plan::playbook(&args.playbook)?;
-    let pcs = Pcs::read(&args.inventory, &args.logon, printer)?;
-    let plan = plan::of_playbook(&playbook, mode, &pcs, &args.logon, &args.domain)?;
+    let playbooks = Playbooks::load(&args.playbook)?;
+    let mut directory = Directory::new(&args.directory);
+    if directory.has_account() {
+        // Before its password is asked for and spent.
+        confirm::must_be_possible(args.yes)?;
+    }
+    let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, printer).await?;
+    directory.must_be_meant(pcs.from_directory)?;
+    let mut plan = plan::of_playbook(&playbooks, mode, &pcs, &args.logon, &args.domain)?;
     confirm::must_be_possible(args.yes)?;
     let passwords = Passwords::gather(&args.logon, &args.domain, mode, &pcs.hosts)?;
+    let open = directory.for_playbooks().await?;
+    if let Some(open) = &open {
+        plan.directory = Some(open.user.clone());
+        plan.offline_join = offline_join::is_possible().await;
+        domain_account::try_once(open, &passwords, &plan, &playbooks, printer).await?;
+    }
     let journal = RunJournal::open(args.output.data_dir.as_deref())?;
     let statement = Statement {
-        playbook: &playbook,
+        playbooks: &playbooks,
         mode,
         language: args.domain.language.into(),
         hosts: &pcs.hosts,
@@ -72,6 +89,7 @@ pub(crate) async fn run_playbook(
         accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
         domain_user: passwords.domain_user(),
         credential_on_pcs: args.domain.allow_credential_on_pcs,
+        directory: open.as_ref().map(|open| open.line(plan.offline_join)),
         journal: journal.path().display().to_string(),
     };
     let text = statement.text(printer.stderr_width());
@@ -82,7 +100,8 @@ pub(crate) async fn run_playbook(
         printer.say(&text);
         confirm::ask(&statement.question())?;
     }
-    let ended = job::execute(plan, passwords, &journal, &show, printer).await;
+    let port = open.map(|open| open.directory as Arc<dyn fleetmend_directory::Directory>);
+    let ended = job::execute(plan, passwords, port, &journal, &show, printer).await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
 }
