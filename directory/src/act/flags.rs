@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::OnComputer;
 use super::failure::{Member, member};
-use crate::account_control::{DISABLED, LOCKOUT};
+use crate::account_control::DISABLED;
 use crate::operation::{Change, replace};
 use crate::{Acted, ActionError, ActiveDirectory, Limit};
 
@@ -36,14 +36,8 @@ pub(super) async fn unlock(
     limit: &Limit,
 ) -> Result<Acted, ActionError> {
     let dc = on.domain_controller.as_deref();
-    let wanted = ["lockoutTime", "msDS-User-Account-Control-Computed"];
-    let member = member(directory, &on.computer, dc, &wanted, limit).await?;
-    let computed = member
-        .entry
-        .flags("msDS-User-Account-Control-Computed")
-        .unwrap_or(0);
-    let since = member.entry.number("lockoutTime").unwrap_or(0);
-    let needed = since != 0 || computed & LOCKOUT != 0;
+    let member = member(directory, &on.computer, dc, &["lockoutTime"], limit).await?;
+    let needed = member.entry.number("lockoutTime").unwrap_or(0) != 0;
     set(
         member,
         needed,

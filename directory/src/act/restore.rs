@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::OnComputer;
 use super::failure::failed;
-use crate::computer::{Names, find, find_deleted, may_see};
+use crate::computer::{Names, find, find_deleted, may_see, recycle_bin};
 use crate::operation::{Change, SHOW_DELETED_OID, control, delete, replace};
 use crate::sid::sid_text;
 use crate::{Acted, ActionError, ActiveDirectory, DirectoryError, Limit};
@@ -36,7 +36,8 @@ pub(super) async fn restore(
         }
         .into());
     };
-    if deleted.recycled {
+    // Without the bin a tombstone may carry the flag as well and can still be brought back.
+    if deleted.recycled && recycle_bin(directory, &controller, &session, limit).await? {
         let message = format!("{} is recycled: nothing is left to restore", deleted.dn);
         return Err(failed("ComputerRecycled", message));
     }

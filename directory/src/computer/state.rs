@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::account_control::{DISABLED, LOCKOUT};
+use crate::account_control::DISABLED;
 use crate::distinguished_name::parent;
 use crate::entry::Entry;
 use crate::security_descriptor::owner;
@@ -14,7 +14,6 @@ use crate::time::unix;
 pub(crate) const ATTRIBUTES: &[&str] = &[
     "objectSid",
     "userAccountControl",
-    "msDS-User-Account-Control-Computed",
     "pwdLastSet",
     "whenCreated",
     "lastLogonTimestamp",
@@ -48,9 +47,6 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn read(entry: &Entry) -> Self {
         let text = |name| entry.text(name).map(str::to_owned);
-        // The computed flag knows that a lock has run out; the time of the lock does not.
-        let computed = entry.flags("msDS-User-Account-Control-Computed");
-        let locked_at = entry.number("lockoutTime");
         Self {
             dn: entry.dn.clone(),
             account: text("sAMAccountName"),
@@ -62,9 +58,13 @@ impl State {
             password_set: entry.filetime("pwdLastSet"),
             created: entry.generalized("whenCreated"),
             last_logon: entry.filetime("lastLogonTimestamp"),
-            locked: computed
-                .map(|flags| flags & LOCKOUT != 0)
-                .or(locked_at.map(|time| time > 0)),
+            // As the attribute says. The computed flag never says it of a computer ([MS-ADTS]
+            // 3.1.1.4.5.17), and Samba lets one with it log on.
+            // Where it was never locked the attribute is not there.
+            locked: match entry.number("lockoutTime") {
+                Some(time) => Some(time > 0),
+                None => entry.has("userAccountControl").then_some(false),
+            },
             bad_passwords: entry.number("badPwdCount"),
             encryption_types: entry.number("msDS-SupportedEncryptionTypes"),
             service_names: entry.texts("servicePrincipalName"),
@@ -127,7 +127,6 @@ mod tests {
                 ("userAccountControl", b"4098"),
                 ("pwdLastSet", b"134087562051234560"),
                 ("lockoutTime", b"134087562051234560"),
-                ("msDS-User-Account-Control-Computed", b"0"),
             ],
         );
         let fields = State::read(&entry).fields();
@@ -136,10 +135,11 @@ mod tests {
         assert_eq!(fields["enabled"], false);
         assert_eq!(fields["pwd_last_set"], "2025-11-27T22:30:05.123456Z");
         assert_eq!(fields["pwd_last_set_unix"], 1_764_282_605.123_456);
-        assert_eq!(fields["locked"], false, "the lock has run out");
+        assert_eq!(fields["locked"], true);
         assert_eq!(fields["spns"], Value::Null);
         let never = State::read(&Entry::of("CN=A", &[("pwdLastSet", b"0")])).fields();
         assert_eq!(never["pwd_last_set_unix"], Value::Null);
+        assert_eq!(never["locked"], Value::Null);
         assert!(State::no_fields().values().all(Value::is_null));
     }
 }
