@@ -4,11 +4,12 @@
 //! Passwords of users are text, because clients send them.
 
 mod computer;
+mod index;
 mod password;
 mod sid;
 mod user;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use fleetmend_model::Secret;
@@ -21,6 +22,7 @@ pub use sid::Sid;
 pub use user::{LogonBar, Rights, UserAccount};
 
 use crate::win32;
+use index::NameIndex;
 use password::Passwords;
 
 /// The identifier of every simulated domain, below `S-1-5-21`.
@@ -58,7 +60,10 @@ pub struct Domain {
     pub usn: u64,
     computers: BTreeMap<String, ComputerAccount>,
     users: BTreeMap<String, UserAccount>,
+    /// Organizational units, each as its path, outermost first.
+    units: BTreeSet<Vec<String>>,
     passwords: Passwords,
+    index: NameIndex,
     next_rid: u32,
 }
 
@@ -82,7 +87,9 @@ impl Domain {
             usn: 12_500,
             computers: BTreeMap::new(),
             users: BTreeMap::new(),
+            units: BTreeSet::from([vec![COMPUTERS_OU.to_owned()]]),
             passwords: Passwords::new(),
+            index: NameIndex::default(),
             // Below are the accounts that Windows makes itself.
             next_rid: 1_103,
         }
@@ -132,6 +139,7 @@ impl Domain {
             name,
         };
         self.computers.insert(key(&account.name), account);
+        self.index.forget();
         current
     }
 
@@ -158,7 +166,30 @@ impl Domain {
 
     /// Takes a computer account away for good; tells whether there was one.
     pub fn remove_computer(&mut self, name: &str) -> bool {
+        self.index.forget();
         self.computers.remove(&key(name)).is_some()
+    }
+
+    /// Puts a computer account into an organizational unit (outermost first), which is made if
+    /// it is not there.
+    pub fn place_computer(&mut self, name: &str, unit: &[&str]) {
+        let unit: Vec<String> = unit.iter().map(|&part| part.to_owned()).collect();
+        for depth in 1..=unit.len() {
+            self.units.extend(unit.get(..depth).map(<[String]>::to_vec));
+        }
+        if let Some(account) = self.computers.get_mut(&key(name)) {
+            account.ou = unit;
+        }
+    }
+
+    /// Returns every organizational unit as its path, outermost first.
+    pub fn units(&self) -> impl Iterator<Item = &[String]> {
+        self.units.iter().map(Vec::as_slice)
+    }
+
+    /// Returns the computers with this DNS or service name, by the names of their accounts.
+    pub(crate) fn named(&mut self, name: &str) -> &[String] {
+        self.index.keys(&name.to_lowercase(), &self.computers)
     }
 
     /// Returns every computer account, deleted ones too, sorted by name.
@@ -178,7 +209,57 @@ impl Domain {
 
     /// Returns a computer account to change it by hand.
     pub fn computer_mut(&mut self, name: &str) -> Option<&mut ComputerAccount> {
+        self.index.forget();
         self.computers.get_mut(&key(name))
+    }
+
+    /// Brings a deleted computer account back, as it was; tells whether there was one.
+    pub(crate) fn restore_computer(
+        &mut self,
+        name: &str,
+        unit: Vec<String>,
+        now: Timestamp,
+    ) -> bool {
+        let usn = self.next_usn();
+        let account = self.computers.get_mut(&key(name));
+        let Some(account) = account.filter(|account| account.state == AccountState::Deleted) else {
+            return false;
+        };
+        account.state = AccountState::Enabled;
+        account.ou = unit;
+        (account.changed, account.usn) = (now, usn);
+        true
+    }
+
+    /// Counts a password that was set over LDAP.
+    pub(crate) fn count_reset(&mut self, name: &str) {
+        if let Some(account) = self.computers.get_mut(&key(name)) {
+            account.resets += 1;
+        }
+    }
+
+    /// Enables or disables a computer account, or unlocks it.
+    pub(crate) fn change_computer(
+        &mut self,
+        name: &str,
+        enabled: Option<bool>,
+        unlock: bool,
+        now: Timestamp,
+    ) {
+        let usn = self.next_usn();
+        let Some(account) = self.computers.get_mut(&key(name)) else {
+            return;
+        };
+        match enabled {
+            Some(true) => account.state = AccountState::Enabled,
+            Some(false) => account.state = AccountState::Disabled,
+            None => {}
+        }
+        if unlock {
+            account.locked_at = None;
+            account.bad_passwords = 0;
+        }
+        (account.changed, account.usn) = (now, usn);
     }
 
     /// Returns a user account, by any form of its name.
@@ -343,7 +424,7 @@ impl Domain {
     }
 
     /// Returns the number of the next change.
-    pub(crate) fn next_usn(&mut self) -> u64 {
+    fn next_usn(&mut self) -> u64 {
         self.usn += 1;
         self.usn
     }

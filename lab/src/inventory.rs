@@ -8,6 +8,7 @@ use fleetmend_model::TransportKind;
 use russh::keys::PublicKey;
 
 use crate::lab::LabPc;
+use crate::scenario::Scenario;
 
 /// The files that an inventory refers to, relative to itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub(crate) fn yaml(pcs: &[LabPc], user: &str, files: &InventoryFiles) -> String 
     let mut groups: BTreeMap<usize, Vec<(usize, &LabPc)>> = BTreeMap::new();
     for (index, pc) in pcs.iter().enumerate() {
         groups
-            .entry(department(pc, index))
+            .entry(department(pc.scenario, pc.japanese, index))
             .or_default()
             .push((index, pc));
     }
@@ -68,12 +69,23 @@ pub(crate) fn yaml(pcs: &[LabPc], user: &str, files: &InventoryFiles) -> String 
 }
 
 /// Servers are with the IT department, Japanese PCs with accounting, the rest takes turns.
-fn department(pc: &LabPc, index: usize) -> usize {
-    match (pc.scenario, pc.japanese) {
-        (crate::scenario::Scenario::DomainController, _) => 2,
+fn department(scenario: Scenario, japanese: bool, index: usize) -> usize {
+    match (scenario, japanese) {
+        (Scenario::DomainController, _) => 2,
         (_, true) => 0,
         _ => index % 2,
     }
+}
+
+/// Returns the department that a PC belongs to.
+pub(crate) fn department_of(scenario: Scenario, japanese: bool, index: usize) -> &'static str {
+    let department = DEPARTMENTS.get(department(scenario, japanese, index));
+    department.map_or("", |(name, _)| name)
+}
+
+/// Returns where a PC stands.
+pub(crate) fn place(index: usize) -> String {
+    format!("本社{}階", index % 7 + 2)
 }
 
 fn host(text: &mut String, index: usize, pc: &LabPc, files: &InventoryFiles) {
@@ -94,7 +106,7 @@ fn host(text: &mut String, index: usize, pc: &LabPc, files: &InventoryFiles) {
         }
     }
     if pc.japanese {
-        let _ = writeln!(text, "          設置場所: 本社{}階", index % 7 + 2);
+        let _ = writeln!(text, "          設置場所: {}", place(index));
     }
 }
 

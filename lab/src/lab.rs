@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 use crate::answers::Answers;
 use crate::domain::Domain;
 use crate::endpoints::{self, Endpoint, LabPorts, Place};
+use crate::forest::{self, DIRECTORY_ACCOUNT, LAPS_ACCOUNT, REPAIR_ACCOUNT};
 use crate::inventory::{self, InventoryFiles};
+use crate::ldap::{LdapOptions, LdapServer};
 use crate::machine::Machine;
 use crate::mix::{Mix, PcPlan};
 use crate::pc::SimPc;
@@ -33,7 +35,6 @@ pub const DOMAIN: &str = "corp.example.jp";
 
 const NETBIOS_DOMAIN: &str = "CORP";
 const LOCAL_ADMIN: &str = "fleetadmin";
-const REPAIR_ACCOUNT: &str = "trust-repair";
 
 /// How long tasks may take to end when the lab does.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -63,10 +64,14 @@ pub struct LabOptions {
     pub winrm: WinrmOptions,
     /// The SSH settings (the latency is that of the lab).
     pub ssh: SshOptions,
+    /// How the domain's controllers behave (the latency is that of the lab).
+    pub ldap: LdapOptions,
     /// The local administrator's password; unset: drawn.
     pub local_password: Option<Secret>,
     /// The password of the domain account that may repair; unset: drawn.
     pub domain_password: Option<Secret>,
+    /// The password of the account that may reset computers in the directory; unset: drawn.
+    pub directory_password: Option<Secret>,
 }
 
 impl LabOptions {
@@ -86,6 +91,8 @@ impl LabOptions {
             ssh: SshOptions::default(),
             local_password: None,
             domain_password: None,
+            directory_password: None,
+            ldap: LdapOptions::default(),
         }
     }
 }
@@ -135,6 +142,9 @@ pub struct Lab {
     authority: LabAuthority,
     local: Credential,
     domain: Credential,
+    directory: Credential,
+    laps: Credential,
+    controllers: Vec<LdapServer>,
     cancel: CancellationToken,
     tasks: TaskTracker,
     _silent: Vec<Silent>,
@@ -159,11 +169,16 @@ impl Lab {
         let ssh = Arc::new(SshServer::new(ssh, cancel.clone(), tasks.clone())?);
         let authority = LabAuthority::new()?;
         let local = credential(format!(r".\{LOCAL_ADMIN}"), options.local_password.as_ref());
-        let repair = format!(r"{NETBIOS_DOMAIN}\{REPAIR_ACCOUNT}");
-        let domain = credential(repair, options.domain_password.as_ref());
+        let of_domain = |name: &str| format!(r"{NETBIOS_DOMAIN}\{name}");
+        let domain = credential(of_domain(REPAIR_ACCOUNT), options.domain_password.as_ref());
+        let directory = of_domain(DIRECTORY_ACCOUNT);
+        let directory = credential(directory, options.directory_password.as_ref());
+        let laps = credential(of_domain(LAPS_ACCOUNT), None);
+        let now = Timestamp::now();
         let mut forest = Domain::new(DOMAIN, NETBIOS_DOMAIN);
-        forest.create_user(REPAIR_ACCOUNT, domain.password.reveal(), true);
+        forest::furnish(&mut forest, [&domain, &directory, &laps], now);
         let machines = machines(&plan, &local, &mut forest);
+        forest::settle(&mut forest, &plan, &machines, &local, now);
         let scripts = ScriptRegistry::new(&options.scripts);
         let shared = Shared::new(forest, scripts, options.answers.clone(), options.pace)
             .under(cancel.clone(), tasks.clone());
@@ -174,6 +189,9 @@ impl Lab {
             authority,
             local,
             domain,
+            directory,
+            laps,
+            controllers: Vec::new(),
             cancel,
             tasks,
             _silent: Vec::new(),
@@ -181,7 +199,29 @@ impl Lab {
         for ((pc, machine), endpoint) in plan.iter().zip(machines).zip(places) {
             lab.add(pc, machine, endpoint, &options)?;
         }
+        lab.start_controllers(&options).await?;
         Ok(lab)
+    }
+
+    async fn start_controllers(&mut self, options: &LabOptions) -> Result<(), LabError> {
+        let names = self.shared.domain().controllers.clone();
+        for controller in names {
+            let name = controller.dns_name;
+            let address = Ipv4Addr::LOCALHOST.to_string();
+            let server = LdapServer::start(
+                &name,
+                Arc::clone(&self.shared),
+                self.authority.server(&[name.clone(), address])?,
+                LdapOptions {
+                    latency: options.latency,
+                    ..options.ldap.clone()
+                },
+                (self.cancel.clone(), self.tasks.clone()),
+            );
+            self.controllers
+                .push(server.await.map_err(LabError::Addresses)?);
+        }
+        Ok(())
     }
 
     /// Returns the PCs, with the end that each must come to.
@@ -219,7 +259,23 @@ impl Lab {
         &self.domain
     }
 
-    /// Returns the certificate of the lab's authority, which clients of HTTPS must trust.
+    /// Returns the account that was delegated Reset Password on computers and nothing more.
+    pub fn directory_credential(&self) -> &Credential {
+        &self.directory
+    }
+
+    /// Returns the account that may read what LAPS keeps and nothing more.
+    pub fn laps_credential(&self) -> &Credential {
+        &self.laps
+    }
+
+    /// Returns the domain's controllers, as a directory.
+    pub fn controllers(&self) -> &[LdapServer] {
+        &self.controllers
+    }
+
+    /// Returns the certificate of the lab's authority, which clients of HTTPS and LDAPS must
+    /// trust.
     pub fn ca_pem(&self) -> &str {
         self.authority.pem()
     }

@@ -4,10 +4,16 @@
 pub const OK: u32 = 0;
 /// The passwords of PC and directory differ; or the caller is not elevated.
 pub const ACCESS_DENIED: u32 = 5;
+/// A device does not work: the directory's number for a password that is not one.
+pub const GEN_FAILURE: u32 = 31;
+/// The request is not supported.
+pub const NOT_SUPPORTED: u32 = 50;
 /// The network path was not found.
 pub const BAD_NETPATH: u32 = 53;
 /// The password is wrong.
 pub const INVALID_PASSWORD: u32 = 86;
+/// A parameter is wrong.
+pub const INVALID_PARAMETER: u32 = 87;
 /// No logon server answers.
 pub const NO_LOGON_SERVERS: u32 = 1311;
 /// The user name or password is wrong.
@@ -18,6 +24,8 @@ pub const INVALID_LOGON_HOURS: u32 = 1328;
 pub const INVALID_WORKSTATION: u32 = 1329;
 /// The user's password has expired.
 pub const PASSWORD_EXPIRED: u32 = 1330;
+/// The password breaks the policy.
+pub const PASSWORD_RESTRICTION: u32 = 1325;
 /// The user account is disabled.
 pub const ACCOUNT_DISABLED: u32 = 1331;
 /// The domain cannot be found.
