@@ -144,8 +144,13 @@ pub enum RepairFault {
     HangsInBetween,
     /// The process dies after the directory took the new password, without an answer.
     DiesInBetween,
+    /// As [`RepairFault::DiesInBetween`], but only while a password from the controller is being
+    /// stored, and only the first time.
+    DiesInStoreOnce,
     /// Nothing is done, and yet the step says that it was.
     LiesAboutSuccess,
+    /// The domain lets members not change their own passwords.
+    RefusesRotation,
 }
 
 /// A simulated Windows PC.
@@ -200,6 +205,10 @@ pub struct Machine {
     pub noisy: bool,
     /// What goes wrong in a repair.
     pub repair_fault: RepairFault,
+    /// The setting for Machine Identity Isolation: 0 off, 1 audit, 2 enforced; `None`: not set.
+    pub isolation: Option<u32>,
+    /// A secret that takes effect when the PC is restarted.
+    pub secret_after_restart: Option<MachineSecret>,
 }
 
 impl Machine {
@@ -238,6 +247,8 @@ impl Machine {
             slowness: 1.0,
             noisy: false,
             repair_fault: RepairFault::None,
+            isolation: None,
+            secret_after_restart: None,
         }
     }
 
@@ -297,6 +308,29 @@ impl Machine {
     pub fn local_time(&self, now: Timestamp) -> Timestamp {
         let offset = jiff::SignedDuration::from_millis(self.clock_offset_ms);
         now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Tells whether the machine's secret lives where nothing can be written.
+    pub fn isolates_identity(&self) -> bool {
+        self.isolation == Some(2)
+    }
+
+    /// Stores a machine password; the one in force becomes the previous one.
+    pub fn store_secret(&mut self, password: PasswordId, now: Timestamp) {
+        self.secret = Some(MachineSecret {
+            current: password,
+            previous: self.secret.map(|secret| secret.current),
+            changed: self.local_time(now),
+        });
+    }
+
+    /// Restarts: what waited for that takes effect, and Netlogon remembers nothing.
+    pub fn restart(&mut self, now: Timestamp) {
+        self.booted = now;
+        if let Some(secret) = self.secret_after_restart.take() {
+            self.secret = Some(secret);
+        }
+        self.channel = ChannelMemory::default();
     }
 
     /// Writes a Netlogon event to the System log.

@@ -37,6 +37,14 @@ pub enum Scenario {
     RepairCutShort,
     /// A mismatch, and a repair that says it worked and did not.
     RepairLies,
+    /// A mismatch, and a process that dies while it stores a password from the controller; the
+    /// second time it works.
+    StoreCutShort,
+    /// A mismatch, on a PC whose machine secret lives where nothing can be written.
+    IsolationEnforced,
+    /// The PC's machine password is newer than the directory's, as after a controller was
+    /// restored.
+    PcNewerThanAd,
     /// The local administrator has another password than we think.
     WrongLocalPassword,
     /// The local administrator's token is filtered over the network.
@@ -53,7 +61,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Healthy,
         Self::PasswordMismatch,
         Self::MismatchWithoutNltest,
@@ -67,6 +75,9 @@ impl Scenario {
         Self::NoController,
         Self::RepairCutShort,
         Self::RepairLies,
+        Self::StoreCutShort,
+        Self::IsolationEnforced,
+        Self::PcNewerThanAd,
         Self::WrongLocalPassword,
         Self::NotElevated,
         Self::Workgroup,
@@ -83,25 +94,46 @@ impl Scenario {
         };
         match self {
             Self::Healthy => Outcome::Healthy,
-            Self::PasswordMismatch | Self::MismatchWithoutNltest | Self::LostSecret => {
-                repaired("secure-channel-repair")
-            }
+            Self::PasswordMismatch
+            | Self::MismatchWithoutNltest
+            | Self::LostSecret
+            | Self::StoreCutShort
+            | Self::PcNewerThanAd => repaired("secure-channel-repair"),
             Self::LaggingController => repaired("sc-reset"),
             Self::NetlogonStopped => repaired("netlogon-rediscover"),
             _ => self.expected_unmended(transport),
         }
     }
 
-    /// Returns how such a run ends without a domain credential.
+    /// Returns how such a run ends with the directory and without a domain credential.
+    pub fn expected_with_directory(self, transport: TransportKind) -> Outcome {
+        match self {
+            Self::PasswordMismatch
+            | Self::MismatchWithoutNltest
+            | Self::LostSecret
+            | Self::StoreCutShort => Outcome::Repaired {
+                rung: "machine-password-reset".to_owned(),
+            },
+            // What is left is the rung with the credential.
+            Self::RepairCutShort | Self::RepairLies => blocked("needs-credential"),
+            Self::PcNewerThanAd => blocked("pc-newer-than-ad"),
+            Self::AccountDeleted => blocked("restore-accounts"),
+            Self::AccountDisabled => blocked("enable-accounts"),
+            _ => self.expected(transport),
+        }
+    }
+
+    /// Returns how such a run ends with neither directory nor domain credential.
     pub fn expected_without_credential(self, transport: TransportKind) -> Outcome {
         match self {
             Self::PasswordMismatch
             | Self::MismatchWithoutNltest
             | Self::LostSecret
             | Self::RepairCutShort
-            | Self::RepairLies => Outcome::Blocked {
-                guard: "needs-credential".to_owned(),
-            },
+            | Self::RepairLies
+            | Self::StoreCutShort
+            | Self::IsolationEnforced
+            | Self::PcNewerThanAd => blocked("needs-directory"),
             _ => self.expected(transport),
         }
     }
@@ -117,7 +149,10 @@ impl Scenario {
             | Self::MismatchWithoutNltest
             | Self::LaggingController
             | Self::RepairCutShort
-            | Self::RepairLies => would("sc-reset"),
+            | Self::RepairLies
+            | Self::StoreCutShort
+            | Self::IsolationEnforced
+            | Self::PcNewerThanAd => would("sc-reset"),
             Self::NetlogonStopped => would("netlogon-rediscover"),
             Self::LostSecret => would("secure-channel-repair"),
             _ => self.expected(transport),
@@ -139,9 +174,8 @@ impl Scenario {
             why: why.to_owned(),
         };
         match self {
-            Self::NetlogonDisabled => Outcome::Blocked {
-                guard: "netlogon-disabled".to_owned(),
-            },
+            Self::NetlogonDisabled => blocked("netlogon-disabled"),
+            Self::IsolationEnforced => blocked("machine-identity-isolation"),
             Self::TimeSkew => not_repaired("time-skew", win32::TIME_SKEW),
             Self::AccountDeleted | Self::AccountDisabled => {
                 not_repaired("account-missing-or-disabled", win32::NO_TRUST_SAM_ACCOUNT)
@@ -171,6 +205,12 @@ impl Scenario {
     /// Tells whether anything listens.
     pub fn listens(self) -> bool {
         !matches!(self, Self::Off | Self::Silent)
+    }
+}
+
+fn blocked(guard: &str) -> Outcome {
+    Outcome::Blocked {
+        guard: guard.to_owned(),
     }
 }
 
@@ -245,6 +285,15 @@ fn break_it(
             pc.repair_fault = RepairFault::LiesAboutSuccess;
             drift(pc, domain, now);
         }
+        Scenario::StoreCutShort => {
+            pc.repair_fault = RepairFault::DiesInStoreOnce;
+            drift(pc, domain, now);
+        }
+        Scenario::IsolationEnforced => {
+            pc.isolation = Some(2);
+            drift(pc, domain, now);
+        }
+        Scenario::PcNewerThanAd => outrun(pc, domain, now),
         Scenario::LaggingController => lag(pc, domain, now),
         Scenario::NetlogonStopped | Scenario::NetlogonDisabled => {
             pc.netlogon.running = false;
@@ -306,6 +355,19 @@ fn drift(pc: &mut Machine, domain: &mut Domain, now: Timestamp) {
             .checked_sub(SignedDuration::from_hours(hours))
             .unwrap_or(now);
         domain.reset_computer(&pc.name, then);
+    }
+    fail(pc, win32::ACCESS_DENIED, now);
+}
+
+/// The PC changed its password twice since; the directory has forgotten both.
+fn outrun(pc: &mut Machine, domain: &mut Domain, now: Timestamp) {
+    for days in [7, 3] {
+        let then = now
+            .checked_sub(SignedDuration::from_hours(24 * days))
+            .unwrap_or(now);
+        let password = domain.draw_password();
+        pc.store_secret(password, then);
+        pc.log("NETLOGON", 5823, then);
     }
     fail(pc, win32::ACCESS_DENIED, now);
 }

@@ -1,11 +1,15 @@
 //! What Netlogon on a simulated PC does with its secure channel. Pure: machine, domain and time
 //! in, numbers out.
 
+mod own_password;
+
 use jiff::Timestamp;
 
 use crate::domain::{Domain, DomainController};
-use crate::machine::{Machine, MachineSecret, RepairFault};
+use crate::machine::{Machine, RepairFault};
 use crate::win32;
+
+pub use own_password::{StoreRefused, change_password, store, store_for_restart};
 
 /// Clocks further apart than this are refused, milliseconds (Kerberos' default of 5 minutes).
 const SKEW_LIMIT_MS: i64 = 300_000;
@@ -206,19 +210,24 @@ pub fn repair(
     let new = domain
         .reset_computer(&pc.name, now)
         .ok_or(RepairError::NoAccount)?;
-    if pc.repair_fault != RepairFault::None {
+    if fails_to_store(pc.repair_fault) {
         return Err(RepairError::LocalStore);
     }
-    let previous = pc.secret.map(|secret| secret.current);
-    pc.secret = Some(MachineSecret {
-        current: new,
-        previous,
-        changed: pc.local_time(now),
-    });
+    pc.store_secret(new, now);
     if refuse_call(pc, domain, &asked).is_none() {
         reset(pc, domain, &asked, Some(&controller), now);
     }
     Ok(())
+}
+
+/// Tells whether the fault keeps a password that the directory has from reaching the PC.
+fn fails_to_store(fault: RepairFault) -> bool {
+    matches!(
+        fault,
+        RepairFault::BetweenDirectoryAndPc
+            | RepairFault::HangsInBetween
+            | RepairFault::DiesInBetween
+    )
 }
 
 /// Returns the status with which a Netlogon control call fails as a whole, if it does.
@@ -263,7 +272,7 @@ fn authenticate(pc: &Machine, domain: &Domain, controller: &DomainController) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Service;
+    use crate::machine::{MachineSecret, Service};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const D: &str = "corp.example.jp";

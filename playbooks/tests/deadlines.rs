@@ -156,6 +156,9 @@ fn the_probes_of_every_step_fit_into_its_deadline() {
         ("trust-repair/netlogon-rediscover.ps1", 155),
         ("trust-repair/sc-reset.ps1", 70),
         ("trust-repair/secure-channel-repair.ps1", 70),
+        ("trust-repair/store-machine-password.ps1", 185),
+        ("trust-repair/rotate-machine-password.ps1", 110),
+        ("trust-repair/ksetup-machine-password.ps1", 40),
         ("trust-repair/verify.ps1", 124),
     ] {
         let Some(sum) = seen.get(name) else {

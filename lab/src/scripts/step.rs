@@ -62,8 +62,11 @@ pub(crate) fn base_duration(script: &str) -> Duration {
     Duration::from_millis(match script {
         "trust-repair/diagnose.ps1" => 2_400,
         "trust-repair/netlogon-rediscover.ps1" => 3_500,
+        "trust-repair/rotate-machine-password.ps1" => 1_800,
         "trust-repair/sc-reset.ps1" => 1_500,
         "trust-repair/secure-channel-repair.ps1" => 3_000,
+        // The C# compiler, and a restart of Netlogon.
+        "trust-repair/store-machine-password.ps1" => 5_000,
         // Two runs, a moment apart.
         "trust-repair/verify.ps1" => 2_400,
         _ => 300,
@@ -75,9 +78,18 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
     Some(match script {
         "trust-repair/diagnose.ps1" => trust_repair::diagnose::run(context),
         "trust-repair/netlogon-rediscover.ps1" => trust_repair::netlogon_rediscover::run(context),
+        "trust-repair/ksetup-machine-password.ps1" => {
+            trust_repair::ksetup_machine_password::run(context)
+        }
+        "trust-repair/rotate-machine-password.ps1" => {
+            trust_repair::rotate_machine_password::run(context)
+        }
         "trust-repair/sc-reset.ps1" => trust_repair::sc_reset::run(context),
         "trust-repair/secure-channel-repair.ps1" => {
             trust_repair::secure_channel_repair::run(context)
+        }
+        "trust-repair/store-machine-password.ps1" => {
+            trust_repair::store_machine_password::run(context)
         }
         "trust-repair/verify.ps1" => trust_repair::verify::run(context),
         _ => return None,

@@ -10,11 +10,14 @@ use fleetmend_transport::{CommandLine, Script, powershell};
 use serde_json::Value;
 
 /// The scripts of trust-repair, by their names. The lab only compares texts, so any will do.
-pub(crate) const SCRIPTS: [&str; 5] = [
+pub(crate) const SCRIPTS: [&str; 8] = [
     "trust-repair/diagnose.ps1",
+    "trust-repair/ksetup-machine-password.ps1",
     "trust-repair/netlogon-rediscover.ps1",
+    "trust-repair/rotate-machine-password.ps1",
     "trust-repair/sc-reset.ps1",
     "trust-repair/secure-channel-repair.ps1",
+    "trust-repair/store-machine-password.ps1",
     "trust-repair/verify.ps1",
 ];
 

@@ -11,7 +11,9 @@
 param($Params)
 
 #include probe.ps1
+#include tool.ps1
 #include netlogon.ps1
+#include machine-secret.ps1
 
 $Invariant = [System.Globalization.CultureInfo]::InvariantCulture
 
@@ -25,6 +27,14 @@ function Get-RegistryValue([string]$Key, [string]$Name) {
     $opened = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($Key)
     if ($null -eq $opened) { return $null }
     try { return $opened.GetValue($Name) } finally { $opened.Close() }
+}
+
+# Notes when the machine password was set, from a FILETIME.
+function Set-OwnTime([long]$FileTime, [string]$Source) {
+    $own.last_set = Format-Time ([datetime]::FromFileTimeUtc($FileTime))
+    # 1970 by that count.
+    $own.last_set_unix = [Math]::Round(($FileTime - 116444736000000000) / 10000000, 3)
+    $own.source = $Source
 }
 
 function Get-ServiceFacts([string]$Name) {
@@ -284,6 +294,7 @@ $wanted = @{
 $events = [PSCustomObject][ordered]@{
     hours = [int]$Params.event_hours; last_record_id = $null; last_password_change = $null; items = @()
 }
+$own = [PSCustomObject][ordered]@{ last_set = $null; last_set_unix = $null; source = $null }
 $null = Invoke-Probe 'events' {
     $since = [datetime]::Now.AddHours(-[int]$Params.event_hours)
     $ids = @($wanted.Values | ForEach-Object { $_ })
@@ -303,7 +314,16 @@ $null = Invoke-Probe 'events' {
     $events.items = $items.ToArray()
     $changes = @(Find-Events @{ LogName = 'System'; Id = 5823 } 20)
     $changes = @($changes | Where-Object { $_.ProviderName -eq 'NETLOGON' })
-    if ($changes.Count -gt 0) { $events.last_password_change = Format-Time $changes[0].TimeCreated }
+    if ($changes.Count -gt 0) {
+        $events.last_password_change = Format-Time $changes[0].TimeCreated
+        Set-OwnTime ($changes[0].TimeCreated.ToFileTimeUtc()) 'event-5823'
+    }
+}
+
+# When the PC's own copy of the machine password was set; with pwdLastSet it tells who is behind.
+# Only for a channel that is not proven, as the C# compiler has to run for it.
+if ($joined -and ($verify.connection_status -ne 0 -or $verify.trust_status -ne 0)) {
+    $null = Invoke-Probe 'machine-secret' { Set-OwnTime (Get-MachineSecretTime) 'lsa' }
 }
 
 $updates = @(Invoke-Probe 'updates' {
@@ -374,5 +394,6 @@ $events.last_record_id = Invoke-Probe 'events' { Get-LastRecordId }
     events = $events
     updates = $updates
     machine_identity_isolation = $isolation
+    machine_secret = $own
     probe_errors = $ProbeErrors.ToArray()
 }

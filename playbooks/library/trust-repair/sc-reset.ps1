@@ -6,6 +6,7 @@
 param($Params)
 
 #include probe.ps1
+#include tool.ps1
 #include netlogon.ps1
 
 $target = [string]$Params.domain

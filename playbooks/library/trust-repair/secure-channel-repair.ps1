@@ -11,6 +11,7 @@
 param($Params)
 
 #include probe.ps1
+#include tool.ps1
 #include netlogon.ps1
 
 # Logs on to the controller by LDAP, signed and sealed. Yields 0 if it accepts the credential,

@@ -6,14 +6,8 @@
 param($Params)
 
 #include probe.ps1
+#include tool.ps1
 #include netlogon.ps1
-
-# Tells whether two names are the same host; one of them may lack its domain.
-function Test-SameHost([string]$One, [string]$Other) {
-    if ($One -eq $Other) { return $true }
-    if ($One.Contains('.') -and $Other.Contains('.')) { return $false }
-    return ($One -split '\.')[0] -eq ($Other -split '\.')[0]
-}
 
 # Lists Netlogon's complaints with a higher record id; no match is an empty list.
 function Get-ComplaintsAfter([long]$RecordId) {

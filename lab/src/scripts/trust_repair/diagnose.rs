@@ -42,14 +42,17 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
             "w32time": service(pc.w32time),
             "workstation": service(pc.workstation),
         },
-        "channel": channel,
+        "channel": channel.clone(),
         "dc": dc,
         "clock": clock,
         "events": events(context, now),
         "updates": updates,
         "machine_identity_isolation": {
-            "configured": null, "credential_guard_running": false, "enforced": false,
+            "configured": pc.isolation,
+            "credential_guard_running": pc.isolates_identity(),
+            "enforced": pc.isolates_identity(),
         },
+        "machine_secret": machine_secret(context, &channel),
         "probe_errors": errors,
     })))
 }
@@ -143,6 +146,27 @@ fn events(context: &StepContext<'_>, now: Timestamp) -> Value {
         "last_record_id": context.pc.last_record(),
         "last_password_change": changed.map(|event| rfc3339(event.at)),
         "items": items,
+    })
+}
+
+/// When the machine password was set: by the LSA where the channel is not proven, else by
+/// Netlogon's event.
+fn machine_secret(context: &StepContext<'_>, channel: &Value) -> Value {
+    let pc = &*context.pc;
+    let verify = |status: &str| channel.pointer(&format!("/verify/{status}")) == Some(&json!(0));
+    let proven = verify("connection_status") && verify("trust_status");
+    let asked = pc.domain.is_some() && context.elevated && !proven;
+    let stored = pc.secret.filter(|_| asked).map(|secret| secret.changed);
+    let changed = pc.events.iter().rev().find(|event| event.id == 5823);
+    let (at, source) = match (stored, changed) {
+        (Some(at), _) => (Some(at), Some("lsa")),
+        (None, Some(event)) => (Some(event.at), Some("event-5823")),
+        (None, None) => (None, None),
+    };
+    json!({
+        "last_set": at.map(rfc3339),
+        "last_set_unix": at.map(|at| at.as_millisecond() as f64 / 1000.0),
+        "source": source,
     })
 }
 

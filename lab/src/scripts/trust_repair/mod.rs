@@ -2,8 +2,11 @@
 
 mod controller;
 pub(super) mod diagnose;
+pub(super) mod ksetup_machine_password;
 pub(super) mod netlogon_rediscover;
 mod probe;
+pub(super) mod rotate_machine_password;
 pub(super) mod sc_reset;
 pub(super) mod secure_channel_repair;
+pub(super) mod store_machine_password;
 pub(super) mod verify;

@@ -69,3 +69,9 @@ pub(super) fn error_id(error: RepairError) -> String {
         error.id()
     )
 }
+
+/// Tells whether two names are the same host; one of them may lack its domain.
+pub(super) fn same_host(one: &str, other: &str) -> bool {
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    one == other || (one.contains('.') != other.contains('.') && first(one) == first(other))
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::probe;
+use super::probe::{self, same_host};
 use crate::scripts::{StepContext, StepOutcome};
 
 pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
@@ -52,10 +52,4 @@ fn run_once(context: &mut StepContext<'_>, domain: &str, expected: Option<&str>)
         "dc": asked.dc,
         "dc_is_expected": is_expected,
     })
-}
-
-/// Tells whether two names are the same host; one of them may lack its domain.
-fn same_host(one: &str, other: &str) -> bool {
-    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    one == other || (one.contains('.') != other.contains('.') && first(one) == first(other))
 }

@@ -1,35 +1,14 @@
-# Asks Netlogon about the secure channel, by nltest or without it. Needs probe.ps1.
-
-# Returns the path of nltest.exe, also from a 32-bit process; null where Windows has none.
-function Get-NltestPath {
-    $folder = 'System32'
-    if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) {
-        $folder = 'Sysnative'
-    }
-    $path = Join-Path (Join-Path $env:SystemRoot $folder) 'nltest.exe'
-    if (Test-Path -LiteralPath $path) { return $path }
-    return $null
-}
+# Asks Netlogon about the secure channel, by nltest or without it. Needs probe.ps1 and tool.ps1.
 
 # Runs nltest with one request about one name. Yields its exit code and its lines, of which only
 # numbers, symbols and \\names may be read: all else is in the language of Windows.
 function Invoke-Nltest([string]$Request, [string]$Name, [string[]]$Flags, [int]$Milliseconds) {
-    $path = Get-NltestPath
-    # ERROR_FILE_NOT_FOUND
-    if ($null -eq $path) { throw (New-Object System.ComponentModel.Win32Exception 2) }
     # ERROR_INVALID_NAME. Such a name could not be told apart from further arguments.
     if ($Name -notmatch '^[A-Za-z0-9][A-Za-z0-9._\\-]*\z') {
         throw (New-Object System.ComponentModel.Win32Exception 123)
     }
-    $start = New-Object System.Diagnostics.ProcessStartInfo
-    $start.FileName = $path
+    $start = New-ToolStart 'nltest.exe'
     $start.Arguments = (@(('/{0}:{1}' -f $Request, $Name)) + @($Flags)) -join ' '
-    $start.UseShellExecute = $false
-    $start.CreateNoWindow = $true
-    # Its own input: ours carries the steps.
-    $start.RedirectStandardInput = $true
-    $start.RedirectStandardOutput = $true
-    $start.RedirectStandardError = $true
     # One byte is one character, whatever the code page: ASCII stays readable.
     $start.StandardOutputEncoding = [System.Text.Encoding]::GetEncoding(28591)
     $start.StandardErrorEncoding = [System.Text.Encoding]::GetEncoding(28591)
@@ -80,6 +59,13 @@ function ConvertFrom-Nltest($Output) {
         trust_status = $trust
         dc = $dc
     }
+}
+
+# Tells whether two names are the same host; one of them may lack its domain.
+function Test-SameHost([string]$One, [string]$Other) {
+    if ($One -eq $Other) { return $true }
+    if ($One.Contains('.') -and $Other.Contains('.')) { return $false }
+    return ($One -split '\.')[0] -eq ($Other -split '\.')[0]
 }
 
 # Makes the functions behind nltest callable, for a Windows without it.
@@ -191,8 +177,16 @@ namespace Fleetmend
             try
             {
                 ChannelInfo answer = new ChannelInfo();
-                answer.Result = I_NetLogonControl2(null, function, 2, ref data, out buffer);
+                // A change of the password (9) answers with NETLOGON_INFO_1, which is the first
+                // two fields of the other.
+                uint level = function == 9 ? 1u : 2u;
+                answer.Result = I_NetLogonControl2(null, function, level, ref data, out buffer);
                 if (answer.Result != 0 || buffer == IntPtr.Zero) { return answer; }
+                if (level == 1)
+                {
+                    answer.Connection = (uint)Marshal.ReadInt32(buffer, 4);
+                    return answer;
+                }
                 Info2 info = (Info2)Marshal.PtrToStructure(buffer, typeof(Info2));
                 answer.Flags = info.Flags;
                 answer.Verification = info.PdcConnectionStatus;
@@ -230,7 +224,8 @@ namespace Fleetmend
 '@
 }
 
-# Asks Netlogon without nltest. Functions of lmaccess.h: 5 rediscover, 6 query, 10 verify.
+# Asks Netlogon without nltest. Functions of lmaccess.h: 5 rediscover, 6 query, 9 change the
+# password, 10 verify.
 function Invoke-NetlogonApi([uint32]$Function, [string]$Name, [int]$Milliseconds) {
     Import-NetlogonApi
     $info = [Fleetmend.NetlogonApi]::Control($Function, $Name, $Milliseconds)
