@@ -33,8 +33,10 @@ impl Pc {
             () = token.cancelled() => return Ok(()),
             () = self.shared.recorder.halt().cancelled() => return Err(Halted),
             pass = self.shared.gate.enter(&Key::Directory) => match pass {
-                Ok(pass) => pass,
-                Err(Closed::Refused | Closed::Doubted | Closed::Unknown) => return Ok(()),
+                Ok(pass) => Some(pass),
+                Err(Closed::Refused) => return Ok(()),
+                // The gate knows the directory, and doubt does not close it.
+                Err(Closed::Doubted | Closed::Unknown) => None,
             },
         };
         self.note(HostEvent::StepStarted {
@@ -44,8 +46,8 @@ impl Pc {
         })
         .await?;
         let start = Instant::now();
-        let mut end = match self.shared.directory.clone() {
-            Some(directory) => {
+        let mut end = match (self.shared.directory.clone(), pass) {
+            (Some(directory), Some(pass)) => {
                 let request = ActionRequest {
                     action,
                     params,
@@ -56,7 +58,7 @@ impl Pc {
                 self.tell_directory_gate(&pass, &acted);
                 self.take(plan, acted)
             }
-            None => StepEnd::NotRun {
+            _ => StepEnd::NotRun {
                 reason: "the controller has no directory".to_owned(),
             },
         };

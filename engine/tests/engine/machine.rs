@@ -1,11 +1,13 @@
 //! The pure machine under random PCs, random stops and replays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::support::program;
+use crate::support::{CAUTION, directory_program, program};
 use fleetmend_engine::Program;
 use fleetmend_engine::machine::{Action, Context, PcState, Stop, Work, next};
-use fleetmend_model::{HostEvent, HostName, Outcome, Phase, RunMode, StepEnd, TransportKind};
+use fleetmend_model::{
+    HostEvent, HostName, Outcome, Phase, Place, RunMode, StepEnd, StepRef, TransportKind,
+};
 use fleetmend_playbooks::Situation;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -35,6 +37,15 @@ fn dice() -> impl Strategy<Value = Dice> {
             refuse,
             overdue,
         })
+}
+
+/// One of the two playbooks.
+fn either(directory: bool) -> Program {
+    if directory {
+        directory_program()
+    } else {
+        program()
+    }
 }
 
 fn end(dice: &Dice, phase: Phase) -> StepEnd {
@@ -81,9 +92,11 @@ fn drive(program: &Program, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
     let situation = Situation {
         credentials: ["domain".to_owned()].into(),
         credentials_for_pcs: ["domain".to_owned()].into(),
+        directory: true,
         ..Situation::default()
     };
     let mut refused = BTreeMap::new();
+    let mut shut = None;
     let mut stop = Stop::No;
     let mut state = PcState::default();
     let mut events = Vec::new();
@@ -94,14 +107,18 @@ fn drive(program: &Program, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
             _ => Stop::No,
         });
         if dice.refuse {
-            refused.insert("domain".to_owned(), "refused on pc-1".to_owned());
+            if dice.fact % 2 == 0 {
+                refused.insert("domain".to_owned(), "refused on pc-1".to_owned());
+            } else {
+                shut = Some("refused by the directory");
+            }
         }
         let context = Context {
             mode,
             stop,
             situation: &situation,
             refused: &refused,
-            directory_refused: None,
+            directory_refused: shut,
             overdue: dice.overdue,
         };
         let action = next(Work::Playbook(program), &context, &state);
@@ -127,7 +144,17 @@ fn drive(program: &Program, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
             ],
             Action::Run(call) => {
                 let plan = program.step(&call.step).unwrap();
-                let end = end(dice, call.step.phase);
+                let phase = if plan.place() == Place::Pc {
+                    call.step.phase
+                } else {
+                    Phase::Exec
+                };
+                assert!(
+                    plan.place() == Place::Pc || shut.is_none(),
+                    "{} after the directory refused us",
+                    call.step
+                );
+                let end = end(dice, phase);
                 vec![
                     HostEvent::StepStarted {
                         step: call.step.clone(),
@@ -162,6 +189,51 @@ fn replay(events: &[HostEvent]) -> PcState {
         .fold(PcState::default(), |state, event| state.apply(event))
 }
 
+/// What runs on a PC, with the place, in order; each with its end.
+fn ends(events: &[HostEvent]) -> Vec<(StepRef, Place, bool, StepEnd)> {
+    let mut open = None;
+    let mut ends = Vec::new();
+    for event in events {
+        match event {
+            HostEvent::StepStarted {
+                step,
+                changes,
+                place,
+            } => {
+                assert!(open.is_none(), "{step} begins amid another step");
+                open = Some((step.clone(), *place, *changes));
+            }
+            HostEvent::StepEnded { step, end, .. } => {
+                let (begun, place, changes) = open.take().unwrap();
+                assert_eq!(begun, *step, "an end without its beginning");
+                ends.push((begun, place, changes, end.clone()));
+            }
+            _ => {}
+        }
+    }
+    ends
+}
+
+/// Whether the account has a password that the PC was not given, as far as events tell.
+fn between(events: &[HostEvent]) -> bool {
+    let mut between = false;
+    for event in events {
+        match event {
+            HostEvent::StepEnded { step, end, .. } => match (step.step.as_str(), end) {
+                ("reset_account", StepEnd::Answered { .. } | StepEnd::Unknown { .. }) => {
+                    between = true;
+                }
+                ("store", StepEnd::Answered { .. }) => between = false,
+                _ => {}
+            },
+            HostEvent::Diagnosed { cause } if cause.id.0 == "healthy" => between = false,
+            HostEvent::RungEnded { verified: true, .. } => between = false,
+            _ => {}
+        }
+    }
+    between
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
@@ -169,8 +241,9 @@ proptest! {
     fn any_pc_ends_once_and_by_the_contract(
         chance in prop::collection::vec(dice(), 1..80),
         check in prop::bool::weighted(0.2),
+        directory in prop::bool::ANY,
     ) {
-        let program = program();
+        let program = either(directory);
         let mode = if check { RunMode::Check } else { RunMode::Repair };
         let events = drive(&program, mode, &chance);
 
@@ -183,15 +256,51 @@ proptest! {
         let outcome = &results[0].outcome;
 
         // The contract.
-        let repairs: Vec<_> = events.iter().filter_map(|event| match event {
-            HostEvent::StepEnded { step, end, .. } if step.phase == Phase::Repair
-                && !matches!(end, StepEnd::NotRun { .. }) => Some(step.clone()),
-            _ => None,
-        }).collect();
-        let once: BTreeSet<String> = repairs.iter().map(ToString::to_string).collect();
-        prop_assert_eq!(once.len(), repairs.len(), "no repair step twice");
+        let ends = ends(&events);
+        let repairs: Vec<_> = ends.iter().filter(|(step, place, _, end)| {
+            // What fails in the directory wrote nothing.
+            let nothing = *place == Place::Controller && matches!(end, StepEnd::Failed { .. });
+            step.phase == Phase::Repair && !matches!(end, StepEnd::NotRun { .. }) && !nothing
+        }).map(|(step, ..)| step.clone()).collect();
+        let mut often: BTreeMap<String, usize> = BTreeMap::new();
+        for step in &repairs {
+            *often.entry(step.to_string()).or_default() += 1;
+        }
+        for (step, times) in &often {
+            let most = if step.starts_with("repair/account/") { 2 } else { 1 };
+            prop_assert!(*times <= most, "{} ran {} times", step, times);
+        }
+        let mut starts: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in &events {
+            if let HostEvent::RungStarted { rung, caution } = event {
+                *starts.entry(rung).or_default() += 1;
+                prop_assert_eq!(caution.as_deref() == Some(CAUTION), rung == "account");
+            }
+        }
+        prop_assert!(starts.values().all(|times| *times <= 2), "{:?}", starts);
         if check {
             prop_assert!(repairs.is_empty());
+        }
+        // A question follows what it asks about.
+        for pair in ends.windows(2) {
+            let [(before, ..), (step, place, ..)] = pair else { unreachable!() };
+            if step.step == "directory" {
+                prop_assert_eq!((step.phase, *place), (before.phase, Place::Controller));
+                prop_assert_ne!(&before.step, "directory");
+            }
+        }
+        // The controller's steps cost no session.
+        for pair in events.windows(2) {
+            if let HostEvent::StepEnded { step, .. } = &pair[0]
+                && program.step(step).unwrap().place() == Place::Controller
+            {
+                prop_assert_ne!(&pair[1], &HostEvent::Connecting);
+            }
+        }
+        // A PC is not left between the halves unsaid.
+        if between(&events) && !outcome.class().is_well() {
+            prop_assert!(results[0].reason.contains(CAUTION), "{:?}", results[0]);
+            prop_assert!(results[0].next.contains("run again"), "{:?}", results[0]);
         }
         let connects = events.iter().filter(|e| matches!(e, HostEvent::Connecting)).count();
         prop_assert!(connects <= 2);
@@ -204,7 +313,9 @@ proptest! {
                 prop_assert_eq!(proof, Some((true, rung.clone())));
                 let evidence = events.iter().rev().find_map(|event| match event {
                     HostEvent::StepEnded { step, end: StepEnd::Answered { answer }, .. }
-                        if step.phase == Phase::Verify => Some(answer["proof"].clone()),
+                        if step.phase == Phase::Verify && step.step == "verify" => {
+                        Some(answer["proof"].clone())
+                    }
                     _ => None,
                 });
                 prop_assert_eq!(evidence, Some(json!("yes")), "only verify calls it repaired");
@@ -220,8 +331,9 @@ proptest! {
     #[test]
     fn replaying_gives_the_same_state_and_the_next_step_at_every_prefix(
         chance in prop::collection::vec(dice(), 1..40),
+        directory in prop::bool::ANY,
     ) {
-        let program = program();
+        let program = either(directory);
         let events = drive(&program, RunMode::Repair, &chance);
         let mut state = PcState::default();
         for (index, event) in events.iter().enumerate() {
@@ -237,8 +349,9 @@ proptest! {
     fn a_run_cut_after_any_event_goes_on_to_one_result(
         chance in prop::collection::vec(dice(), 1..40),
         cut in 0usize..60,
+        directory in prop::bool::ANY,
     ) {
-        let program = program();
+        let program = either(directory);
         let events = drive(&program, RunMode::Repair, &chance);
         let state = replay(&events[..cut.min(events.len())]);
         let situation = Situation::default();
@@ -263,8 +376,9 @@ proptest! {
     fn no_order_of_events_breaks_the_fold(
         chance in prop::collection::vec(dice(), 1..30),
         order in prop::collection::vec(0usize..60, 0..60),
+        directory in prop::bool::ANY,
     ) {
-        let program = program();
+        let program = either(directory);
         let events = drive(&program, RunMode::Repair, &chance);
         let mixed: Vec<HostEvent> =
             order.into_iter().filter_map(|index| events.get(index).cloned()).collect();
