@@ -21,12 +21,12 @@ status=''
 keytab=''
 if [ "$joined_by" = winbind ]; then
     tool=ads
-    bounded 60 net ads changetrustpw -S "$dc" </dev/null >/dev/null 2>&1
+    bounded 45 net ads changetrustpw -S "$dc" </dev/null >/dev/null 2>&1
     code=$?
     if [ "$code" != 0 ]; then
         probe_failed changetrustpw "$code"
         tool=rpc
-        said=$(bounded 60 net rpc changetrustpw -S "$dc" </dev/null 2>&1)
+        said=$(bounded 45 net rpc changetrustpw -S "$dc" </dev/null 2>&1)
         code=$?
         status=$(nt_status "$said")
     fi
@@ -34,8 +34,10 @@ if [ "$joined_by" = winbind ]; then
 else
     # The keys of every principal in the keytab are written anew.
     tool=adcli
-    said=$(bounded 90 env KRB5_TRACE=/dev/stderr adcli update --computer-password-lifetime=0 \
-        -D "$domain" -S "$dc" </dev/null 2>&1)
+    set -- update --computer-password-lifetime=0 -D "$domain" -S "$dc"
+    # Samba beside SSSD gets it too.
+    ! samba_member || ! samba_secret || set -- "$@" --add-samba-data
+    said=$(bounded 90 env KRB5_TRACE=/dev/stderr adcli "$@" </dev/null 2>&1)
     code=$?
     [ "$code" = 0 ] || status=$(krb_error "$said")
 fi

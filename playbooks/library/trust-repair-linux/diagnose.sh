@@ -85,10 +85,8 @@ secret_present='' secret_time=''
 keytab_present='' principal='' keytab_kvno='' keytab_time='' keytab_managed='' keytab_usable=''
 
 samba_ads=
-if have testparm && [ -r /etc/samba/smb.conf ]; then
-    [ "$(samba_setting security | tr '[:upper:]' '[:lower:]')" = ads ] && samba_ads=1
-    role=$(samba_setting 'server role')
-fi
+! samba_member || samba_ads=1
+! have testparm || role=$(samba_setting 'server role')
 SSSD=
 [ "$elevated" = false ] || SSSD=$(sssd_settings)
 sssd_ad=$(sssd_value '')
@@ -109,16 +107,9 @@ fi
 
 if [ -n "$samba_ads" ]; then
     workgroup=$(samba_setting workgroup)
-    secrets=$(samba_setting 'private dir')/secrets.tdb
     if [ "$elevated" = true ]; then
-        secret_present=false
-        if [ -s "$secrets" ] && have tdbdump; then
-            # The value goes nowhere: only the exit code counts.
-            bounded 10 tdbdump -k "SECRETS/MACHINE_PASSWORD/$(printf %s "$workgroup" | tr '[:lower:]' '[:upper:]')" \
-                "$secrets" </dev/null >/dev/null 2>&1 && secret_present=true
-        elif [ -s "$secrets" ]; then
-            secret_present=
-        fi
+        samba_secret
+        case $? in 0) secret_present=true ;; 1) secret_present=false ;; esac
     fi
 fi
 

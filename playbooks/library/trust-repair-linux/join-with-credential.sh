@@ -91,6 +91,8 @@ if [ "$joined_by" = winbind ]; then
 else
     set -- join -D "$domain" -S "$dc" -N "$computer" --login-type=user --stdin-password -U "$user"
     [ -z "$ou" ] || set -- "$@" -O "$ou"
+    # Samba beside SSSD gets the password too.
+    ! samba_member || ! samba_secret || set -- "$@" --add-samba-data
     said=$(printf '%s' "$password" | bounded 120 env KRB5_TRACE=/dev/stderr adcli "$@" 2>&1)
     code=$?
     joined=false

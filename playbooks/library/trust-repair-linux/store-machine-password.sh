@@ -35,6 +35,8 @@ else
     host=$(keytab_entries "$KEYTAB" 2>/dev/null |
         sed -n 's|^[0-9]* [0-9]* host/\([^@/]*\.[^@/]*\)@.*|\1|p' | head -n 1)
     ! is_name "$host" || set -- "$@" -H "$host"
+    # Samba beside SSSD gets the password too.
+    ! samba_member || ! samba_secret || set -- "$@" --add-samba-data
     said=$(printf '%s' "$password" | bounded 90 env KRB5_TRACE=/dev/stderr adcli "$@" 2>&1)
     code=$?
     password=

@@ -2,7 +2,7 @@
 
 # Prints a setting of smb.conf with its default filled in.
 samba_setting() {
-    bounded 10 testparm -s --parameter-name="$1" </dev/null 2>/dev/null
+    bounded 5 testparm -s --parameter-name="$1" </dev/null 2>/dev/null
 }
 
 # Prints settings of sssd.conf as lines KEY=VALUE, [SECTION] lines between.
@@ -48,6 +48,23 @@ keytab_newest() {
 
 KEYTAB=/etc/krb5.keytab
 
+# Tells whether Samba has a machine password. 2: cannot be told. The value goes nowhere: only the
+# exit code counts.
+samba_secret() {
+    secrets=$(samba_setting 'private dir')/secrets.tdb
+    [ -s "$secrets" ] || return 1
+    have tdbdump || return 2
+    workgroup_key=$(samba_setting workgroup | tr '[:lower:]' '[:upper:]')
+    bounded 10 tdbdump -k "SECRETS/MACHINE_PASSWORD/$workgroup_key" "$secrets" \
+        </dev/null >/dev/null 2>&1 || return 1
+}
+
+# Tells whether Samba is set up as a member.
+samba_member() {
+    have testparm && [ -r /etc/samba/smb.conf ] &&
+        [ "$(samba_setting security | tr '[:upper:]' '[:lower:]')" = ads ]
+}
+
 winbind_pid() {
     for file in /run/samba/winbindd.pid /var/run/samba/winbindd.pid /run/winbindd.pid; do
         pid=$(tr -cd '0-9' 2>/dev/null <"$file") && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null &&
@@ -74,9 +91,9 @@ winbind_restart() {
     fi
     bounded 20 winbindd -D </dev/null >/dev/null 2>&1 || return 1
     tries=0
-    until bounded 5 wbinfo -p </dev/null >/dev/null 2>&1; do
+    until bounded 2 wbinfo -p </dev/null >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 20 ] || return 1
+        [ "$tries" -lt 10 ] || return 1
         sleep 0.5
     done
 }
