@@ -5,6 +5,7 @@ mod flags;
 mod offline_join;
 mod reset;
 mod restore;
+mod samba_net;
 
 pub use offline_join::offline_join_available;
 

@@ -1,6 +1,7 @@
 //! Finding one computer by any of its names.
 
 mod deleted;
+mod ping;
 mod reading;
 mod state;
 
@@ -10,6 +11,7 @@ use ldap3::Scope;
 use ldap3::controls::RawControl;
 
 use crate::controller::{Controller, Session};
+use crate::distinguished_name::dns_name;
 use crate::entry::Entry;
 use crate::filter::escape;
 use crate::operation::Question;
@@ -153,21 +155,24 @@ pub(crate) async fn find_or_say(
     if let Some(entry) = find(controller, session, names, attributes, Vec::new(), limit).await? {
         return Ok(entry);
     }
-    may_see(controller, session, limit).await?;
+    may_see(controller, session, names, limit).await?;
     Err(DirectoryError::ComputerNotFound {
         dc: session.dc.clone(),
         computer: names.given.clone(),
     })
 }
 
-/// Fails unless our account sees the domain and some computer's account name in it.
+/// Fails where "not found" is worth nothing: our account does not see the domain, or no computer in
+/// it, or the controller knows this one and hides it.
 ///
-/// A controller leaves out what an account may not see, without a word ([MS-ADTS] 3.1.1.4.3), so
-/// "not found" is worth something only if others are found. Every domain has the computers that
-/// are its controllers. That one organizational unit hides itself cannot be told from absence.
+/// A controller leaves out what an account may not see, without a word ([MS-ADTS] 3.1.1.4.3).
+/// Every domain has the computers that are its controllers, so somebody who sees none sees nothing.
+/// What cannot be told: whether a disabled account is hidden, or one that was asked for by a DNS
+/// name unlike its account's.
 pub(crate) async fn may_see(
     controller: &Arc<Controller>,
     session: &Session,
+    names: &Names,
     limit: &Limit,
 ) -> Result<(), DirectoryError> {
     let blind = |why| DirectoryError::NotAllowedToSee {
@@ -177,9 +182,9 @@ pub(crate) async fn may_see(
     let head = Question::of_object("read the head of the domain", &session.domain, &["name"]);
     match controller.search(&head, limit).await {
         Ok(answer) if !answer.entries.is_empty() => {}
-        Ok(_) => return Err(blind("the head of the domain is hidden from it")),
+        Ok(_) => return Err(blind("the head of the domain is hidden")),
         Err(error) if matches!(error.code(), Some(32 | 50)) => {
-            return Err(blind("the head of the domain is hidden from it"));
+            return Err(blind("the head of the domain is hidden"));
         }
         Err(error) => return Err(error),
     }
@@ -193,16 +198,20 @@ pub(crate) async fn may_see(
         size_limit: 1,
     };
     let answer = controller.search(&any, limit).await?;
-    if answer
-        .entries
-        .iter()
-        .any(|entry| entry.has("sAMAccountName"))
-    {
-        return Ok(());
+    let mut shown = answer.entries.iter();
+    if !shown.any(|entry| entry.has("sAMAccountName")) {
+        return Err(blind("not even the domain controllers' accounts are shown"));
     }
-    Err(blind(
-        "not even the domain controllers' accounts are shown to it",
-    ))
+    let domain = dns_name(&session.domain);
+    for account in [Some(&names.account), names.guessed.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        if ping::knows(controller, &domain, account, limit).await? == Some(true) {
+            return Err(blind("it knows the account and does not show it"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -137,8 +137,8 @@ pub enum DirectoryError {
         /// Their distinguished names.
         names: Vec<String>,
     },
-    /// The account sees no computers at all, so that one is not seen says nothing.
-    #[error("the directory account may not see computers at {dc}: {why}")]
+    /// The account may not see the computer or any, so that it is not found says nothing.
+    #[error("what {dc} shows the directory account says nothing of the computer: {why}")]
     NotAllowedToSee {
         /// Which controller.
         dc: String,

@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "tests"
 )]
@@ -69,13 +70,7 @@ async fn connects_every_way_and_only_to_whom_it_trusts() {
         return;
     };
     let shown = CertificateDer::from_pem_file(&domain.certificate).unwrap();
-    let pin = |bytes: &[u8]| {
-        let hex: String = Sha256::digest(bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        format!("sha256:{hex}").parse::<Trust>().unwrap()
-    };
+    let wrong: Trust = format!("sha256:{}", "00".repeat(32)).parse().unwrap();
     let prove = async |change: &dyn Fn(&mut fleetmend_directory::Settings)| {
         let mut settings = domain.settings();
         change(&mut settings);
@@ -95,7 +90,7 @@ async fn connects_every_way_and_only_to_whom_it_trusts() {
     prove(&|settings| settings.encryption = Encryption::StartTls)
         .await
         .unwrap();
-    prove(&|settings| settings.trust = pin(&shown))
+    prove(&|settings| settings.trust = domain.pin())
         .await
         .unwrap();
     // The name in the certificate does not matter to a pin, only to a CA.
@@ -104,13 +99,13 @@ async fn connects_every_way_and_only_to_whom_it_trusts() {
     };
     let pinned_address = |settings: &mut fleetmend_directory::Settings| {
         by_address(settings);
-        settings.trust = pin(&shown);
+        settings.trust = domain.pin();
     };
     assert_eq!(prove(&pinned_address).await.unwrap().dc, domain.dc);
     let located = prove(&|settings| settings.servers.clear()).await.unwrap();
     assert_eq!(located.controllers, [domain.dc.as_str()]);
 
-    let wrong_pin = prove(&|settings| settings.trust = pin(b"another"))
+    let wrong_pin = prove(&|settings| settings.trust = wrong.clone())
         .await
         .unwrap_err();
     assert_eq!(wrong_pin.id(), "DomainControllerNotTrusted");
@@ -385,6 +380,143 @@ async fn tells_unreachable_controllers_from_missing_computers() {
     let read = done(&directory, DirectoryAction::ReadComputer, on("pc1")).await;
     assert_eq!((&read["found"], &read["dc"]), (&Value::Null, &Value::Null));
     assert_eq!(read["error"]["error_id"], "DomainControllerUnreachable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_one_connection_and_reopens_it_when_lost() {
+    let Some(domain) = domain("shares_one_connection_and_reopens_it_when_lost") else {
+        return;
+    };
+    let (directory, proxy) = domain.through_proxy("svc-none").await;
+    let directory = Arc::new(directory);
+    let read = async |directory: &ActiveDirectory| {
+        done(directory, DirectoryAction::ReadComputer, on("pc1")).await["found"] == true
+    };
+    let hosts: Vec<_> = (0..300)
+        .map(|_| {
+            let directory = Arc::clone(&directory);
+            let request = request(DirectoryAction::ReadComputer, on("pc1"));
+            tokio::spawn(async move { directory.act(request).await })
+        })
+        .collect();
+    for host in hosts {
+        assert_eq!(host.await.unwrap().unwrap().answer["found"], true);
+    }
+    assert_eq!(proxy.opened(), 1);
+    proxy.cut_all();
+    assert!(read(&directory).await, "on a new connection");
+    assert_eq!(proxy.opened(), 2);
+    proxy.cut_behind(1);
+    assert!(
+        read(&directory).await,
+        "asked again when its answer was lost"
+    );
+    assert_eq!(proxy.opened(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_is_lost_is_unknown_and_not_repeated() {
+    let Some(domain) = domain("a_write_whose_answer_is_lost_is_unknown_and_not_repeated") else {
+        return;
+    };
+    let mut admin = domain.admin().await;
+    let name = unique("lost");
+    let dn = admin.computer(&name, &[]).await;
+    let (directory, proxy) = domain.through_proxy("svc-reset").await;
+    directory.prove(&limit()).await.unwrap();
+    let before = admin.text(&dn, "pwdLastSet").await;
+    // The search passes; behind the modification the line is cut.
+    proxy.cut_behind(2);
+    let reset = request(DirectoryAction::ResetComputerPassword, reset_of(&name));
+    let lost = directory.act(reset.clone()).await.unwrap_err();
+    assert!(matches!(lost, ActionError::Unknown { .. }), "{lost:?}");
+    assert_eq!(proxy.opened(), 1, "nothing was sent again");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_ne!(
+        admin.text(&dn, "pwdLastSet").await,
+        before,
+        "it was written all the same"
+    );
+    // The rung is run again, with a new password.
+    assert!(directory.act(reset).await.unwrap().made.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_ends_at_the_deadline_and_at_once_when_cancelled() {
+    let Some(domain) = domain("silence_ends_at_the_deadline_and_at_once_when_cancelled") else {
+        return;
+    };
+    let (directory, proxy) = domain.through_proxy("svc-reset").await;
+    directory.prove(&limit()).await.unwrap();
+    proxy.stall(true);
+    let mut reset = request(DirectoryAction::ResetComputerPassword, reset_of("pc1"));
+    reset.deadline = Duration::from_secs(1);
+    let begun = std::time::Instant::now();
+    let late = directory.act(reset.clone()).await.unwrap_err();
+    let ActionError::Failed { error_id, .. } = late else {
+        panic!("nothing was written yet: {late:?}");
+    };
+    assert_eq!(error_id, "DirectoryDeadline");
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    reset.deadline = Duration::from_secs(60);
+    let cancel = reset.cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        cancel.cancel();
+    });
+    let cancelled = directory.act(reset).await.unwrap_err();
+    assert!(
+        matches!(&cancelled, ActionError::Failed { error_id, .. } if error_id == "Cancelled"),
+        "{cancelled:?}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn tells_hidden_computers_from_missing_ones() {
+    let Some(domain) = domain("tells_hidden_computers_from_missing_ones") else {
+        return;
+    };
+    let mut admin = domain.admin().await;
+    let (user, unit, name) = (unique("blind"), unique("隠"), unique("hidden"));
+    let user_dn = admin.user(&user, "Right-Password-1").await;
+    let ou = format!("OU={unit},{}", domain.ou);
+    admin
+        .add(&ou, &[("objectClass", "organizationalUnit")])
+        .await;
+    let directory = domain.service("svc-none");
+    let sid = admin.sid(&user_dn).await;
+    let deny = format!("(D;CI;LCLORP;;;{sid})");
+    let object = format!("--objectdn={ou}");
+    domain.on_controller(&[
+        "samba-tool",
+        "dsacl",
+        "set",
+        &object,
+        &format!("--sddl={deny}"),
+    ]);
+    let account = format!("{name}$");
+    let values = [
+        ("objectClass", "computer"),
+        ("sAMAccountName", account.as_str()),
+        ("userAccountControl", "4096"),
+    ];
+    admin.add(&format!("CN={name},{ou}"), &values).await;
+    let action = DirectoryAction::ReadComputer;
+    assert_eq!(done(&directory, action, on(&name)).await["found"], true);
+
+    let blind = domain.open(&user, "Right-Password-1");
+    let read = done(&blind, action, on(&name)).await;
+    assert_eq!(read["found"], Value::Null, "{read:#}");
+    assert_eq!(read["error"]["error_id"], "ComputersNotVisible");
+    assert_eq!(done(&blind, action, on("no-such-pc")).await["found"], false);
+    let reset = failure(
+        &blind,
+        DirectoryAction::ResetComputerPassword,
+        reset_of(&name),
+    )
+    .await;
+    assert_eq!(reset.0, "ComputersNotVisible");
 }
 
 #[tokio::test]

@@ -1,18 +1,15 @@
 //! An offline join blob, made by Samba's `net` on this machine.
 
-use std::process::{Output, Stdio};
 use std::sync::Arc;
 
-use fleetmend_model::{Credential, Secret};
+use fleetmend_model::Credential;
 use ldap3::Scope;
 use serde::Deserialize;
 use serde_json::json;
-use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::failure::{failed, member_kind};
+use super::samba_net::{Blob, Failure, available, provision_blob};
 use crate::account::bind_name;
 use crate::computer::{Names, find, may_see};
 use crate::controller::{Controller, Session};
@@ -20,9 +17,6 @@ use crate::filter::escape;
 use crate::operation::Question;
 use crate::sid::sid_text;
 use crate::{Acted, ActionError, ActiveDirectory, DirectoryError, Limit, LogonRefusal};
-
-/// The first Samba that has `net offlinejoin`.
-const OLDEST: (u32, u32) = (4, 15);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,16 +61,15 @@ pub(super) async fn provision(
     let netbios = netbios_name(&controller, &session, limit).await?;
     let account = &directory.access.account;
     let stdin = credential_file(account, &settings.domain)?;
-    let folder = TempDir::new().map_err(|error| {
-        failed(
-            "OfflineJoinUnavailable",
-            format!("no folder for `net`: {error}"),
-        )
-    })?;
-    let mut command = command(&machine, &netbios, &settings.domain, &session.dc, &folder);
-    command.args(on.ou.map(|ou| format!("machine_account_ou={ou}")));
-    let output = run(command, &stdin, limit).await?;
-    let blob = blob(output).map_err(|failure| judge(directory, &session.dc, failure))?;
+    let wanted = Blob {
+        machine: &machine,
+        netbios: &netbios,
+        domain: &settings.domain,
+        dc: &session.dc,
+        ou: on.ou.as_deref(),
+    };
+    let made = provision_blob(&wanted, &stdin, limit).await?;
+    let blob = made.map_err(|failure| judge(directory, &session.dc, failure))?;
     let after = find(
         &controller,
         &session,
@@ -96,39 +89,6 @@ pub(super) async fn provision(
     })
 }
 
-async fn available(limit: &Limit) -> Result<(), ActionError> {
-    let missing = |why: String| failed("OfflineJoinUnavailable", why);
-    let mut command = Command::new("net");
-    command
-        .arg("--version")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = match limit.bound(command.output()).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(missing(format!("Samba's `net` cannot be run: {error}"))),
-        Err(_) => return Err(missing("`net --version` gave no answer".to_owned())),
-    };
-    match version(&String::from_utf8_lossy(&output.stdout)) {
-        Some(found) if output.status.success() && found >= OLDEST => Ok(()),
-        Some((major, minor)) => Err(missing(format!(
-            "Samba {major}.{minor} has no `net offlinejoin`; it came with {}.{}",
-            OLDEST.0, OLDEST.1
-        ))),
-        None => Err(missing(
-            "the `net` of this machine is not Samba's".to_owned(),
-        )),
-    }
-}
-
-/// Reads `Version 4.17.12-Debian`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text
-        .trim()
-        .strip_prefix("Version ")?
-        .split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 /// Returns the NetBIOS name to provision. An account that is there must be a member's, and its
 /// flags must be ours to write: `net` sets the password first and fails at the flags afterwards,
 /// which would break a trust that holds.
@@ -140,7 +100,7 @@ async fn machine(
 ) -> Result<String, ActionError> {
     let wanted = ["userAccountControl", "allowedAttributesEffective"];
     let Some(entry) = find(controller, session, names, &wanted, Vec::new(), limit).await? else {
-        may_see(controller, session, limit).await?;
+        may_see(controller, session, names, limit).await?;
         let first = names.given.trim_end_matches('$').split('.').next();
         return Ok(first.unwrap_or_default().chars().take(15).collect());
     };
@@ -222,95 +182,6 @@ fn credential_file(account: &Credential, domain: &str) -> Result<Zeroizing<Strin
     Ok(text)
 }
 
-fn command(machine: &str, netbios: &str, domain: &str, dc: &str, folder: &TempDir) -> Command {
-    let mut command = Command::new("net");
-    command
-        .args(["offlinejoin", "provision", "reuse", "printblob"])
-        .arg(format!("domain={domain}"))
-        .arg(format!("machine_name={machine}"))
-        .arg(format!("dcname={dc}"))
-        .args(["--configfile=/dev/null", "--authentication-file=/dev/stdin"])
-        .arg(format!("--option=netbios name={machine}"))
-        .arg(format!("--option=workgroup={netbios}"))
-        .arg(format!("--option=realm={}", domain.to_uppercase()))
-        .arg("--option=security=ads");
-    // Its databases: this machine's own Samba, if it has one, is left alone, and no root is needed.
-    for place in [
-        "private dir",
-        "lock directory",
-        "state directory",
-        "cache directory",
-    ] {
-        command.arg(format!("--option={place}={}", folder.path().display()));
-    }
-    command
-        .env("LC_ALL", "C")
-        .env("KRB5CCNAME", "MEMORY:fleetmend")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-async fn run(mut command: Command, stdin: &str, limit: &Limit) -> Result<Output, ActionError> {
-    let unavailable = |error: std::io::Error| {
-        failed(
-            "OfflineJoinUnavailable",
-            format!("Samba's `net` cannot be run: {error}"),
-        )
-    };
-    let mut child = command.spawn().map_err(unavailable)?;
-    let pipe = child.stdin.take();
-    let running = async {
-        if let Some(mut pipe) = pipe {
-            // A child that ends early says why in its answer.
-            let _ = pipe.write_all(stdin.as_bytes()).await;
-        }
-        child.wait_with_output().await
-    };
-    // From here on the account may have been written.
-    let unknown = |why: String| ActionError::Unknown {
-        message: format!("`net offlinejoin provision` {why}"),
-    };
-    match limit.bound(running).await {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(unknown(format!("cannot be waited for: {error}"))),
-        Err(_) => Err(unknown("was ended before it was done".to_owned())),
-    }
-}
-
-/// How `net` failed: its exit code, and what it printed for people.
-struct Failure {
-    code: Option<i32>,
-    said: String,
-}
-
-fn blob(output: Output) -> Result<Secret, Failure> {
-    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut stdout = output.stdout;
-    stdout.zeroize();
-    let blob = text
-        .lines()
-        .map(str::trim)
-        .find(|line| line.len() > 256 && line.chars().all(base64));
-    if let Some(blob) = blob.filter(|_| output.status.success()) {
-        let blob = Secret::new(blob.to_owned());
-        text.zeroize();
-        return Ok(blob);
-    }
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let lines = text.lines().chain(errors.lines()).map(str::trim);
-    let said: Vec<_> = lines
-        .filter(|line| !line.is_empty() && line.len() <= 256)
-        .collect();
-    Err(Failure {
-        code: output.status.code(),
-        said: said.join("; "),
-    })
-}
-
 /// Judges a failure. The exit code is the low byte of a Win32 code.
 fn judge(directory: &ActiveDirectory, dc: &str, failure: Failure) -> ActionError {
     let refusal = failure.code.and_then(|code| {
@@ -337,18 +208,10 @@ fn judge(directory: &ActiveDirectory, dc: &str, failure: Failure) -> ActionError
 
 #[cfg(test)]
 mod tests {
+    use fleetmend_model::Secret;
+
     use super::*;
     use crate::Settings;
-
-    #[test]
-    fn reads_the_version() {
-        assert_eq!(version("Version 4.17.12-Debian\n"), Some((4, 17)));
-        assert!(version("Version 4.9.5").is_some_and(|found| found < OLDEST));
-        assert_eq!(
-            version("The syntax of this command is: NET [ ACCOUNTS"),
-            None
-        );
-    }
 
     fn account(user: &str, password: &str) -> Credential {
         Credential {
@@ -392,23 +255,5 @@ mod tests {
             }
         ));
         assert!(directory.access.gate.check().is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn takes_the_blob_and_keeps_it_out_of_messages() {
-        use std::os::unix::process::ExitStatusExt;
-        let output = |code: i32, stdout: String| Output {
-            status: std::process::ExitStatus::from_raw(code << 8),
-            stdout: stdout.into_bytes(),
-            stderr: b"ads: 50\n".to_vec(),
-        };
-        let base64 = "ARAIAMzMzMxw".repeat(40);
-        let printed = format!("Successfully provisioned computer 'PC1'\n{base64}\n");
-        let made = blob(output(0, printed.clone())).ok().unwrap();
-        assert_eq!(made.reveal(), base64);
-        let failure = blob(output(5, printed)).err().unwrap();
-        assert_eq!(failure.code, Some(5));
-        assert!(!failure.said.contains("zMzM") && failure.said.contains("ads: 50"));
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn restore(
         let answer = json!({"dc": session.dc, "dn": entry.dn, "sid": sid, "done": false});
         return Ok(Acted { answer, made: None });
     }
-    may_see(&controller, &session, limit).await?;
+    may_see(&controller, &session, &names, limit).await?;
     let Some(deleted) = find_deleted(&controller, &session, &names, limit).await? else {
         return Err(DirectoryError::ComputerNotFound {
             dc: session.dc.clone(),

@@ -165,7 +165,7 @@ async fn more(
             deleted: Value::Null,
         });
     }
-    may_see(&told.controller, &session, limit).await?;
+    may_see(&told.controller, &session, names, limit).await?;
     let deleted = find_deleted(&told.controller, &session, names, limit).await?;
     let deleted = match deleted {
         Some(deleted) => {

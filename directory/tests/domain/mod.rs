@@ -1,6 +1,8 @@
 //! The Samba domain that tests/run started, and an administrator who prepares and inspects it
 //! without the code under test.
 
+mod proxy;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,9 +15,13 @@ use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, Mod, Scope, SearchEntry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use proxy::Proxy;
+
 pub(crate) struct Domain {
+    folder: PathBuf,
     pub(crate) name: String,
     pub(crate) netbios: String,
     pub(crate) base: String,
@@ -38,6 +44,7 @@ pub(crate) fn domain(test: &str) -> Option<Domain> {
     let of = |name: &str| of(name).unwrap();
     let read = |name: &str| std::fs::read_to_string(of(name)).unwrap();
     Some(Domain {
+        folder: of("DIR").into(),
         name: of("DOMAIN"),
         netbios: of("NETBIOS"),
         base: of("BASE"),
@@ -66,6 +73,38 @@ impl Domain {
     /// One of the delegated accounts.
     pub(crate) fn service(&self, user: &str) -> ActiveDirectory {
         self.open(user, &self.service_password)
+    }
+
+    /// As [`Domain::service`], through a proxy. The certificate is pinned: its name is not the
+    /// proxy's.
+    pub(crate) async fn through_proxy(&self, user: &str) -> (ActiveDirectory, Arc<Proxy>) {
+        let (proxy, address) = Proxy::start(format!("{}:636", self.address)).await;
+        let mut settings = self.settings();
+        settings.servers = vec![address.to_string().parse().unwrap()];
+        settings.trust = self.pin();
+        let account = credential(user, &self.service_password);
+        (ActiveDirectory::new(settings, account), proxy)
+    }
+
+    /// Trusts exactly the controller's certificate.
+    pub(crate) fn pin(&self) -> Trust {
+        let shown = CertificateDer::from_pem_file(&self.certificate).unwrap();
+        let digest = Sha256::digest(&shown);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{hex}").parse().unwrap()
+    }
+
+    /// Runs a command on the domain controller.
+    pub(crate) fn on_controller(&self, command: &[&str]) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/samba/domain");
+        let run = std::process::Command::new(script)
+            .arg("exec")
+            .arg(&self.folder)
+            .arg("dc1")
+            .args(command)
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{command:?}: {run:?}");
     }
 
     pub(crate) async fn admin(&self) -> Admin {
@@ -193,11 +232,25 @@ impl Admin {
             .and_then(|values| values.first().cloned())
     }
 
+    /// The object's SID, by LDAP's own way to write one.
+    pub(crate) async fn sid(&mut self, dn: &str) -> String {
+        let found = self
+            .ldap
+            .search(dn, Scope::Base, "(objectClass=*)", vec!["objectSid"])
+            .await;
+        let (entries, _) = found.unwrap().success().unwrap();
+        let entry = SearchEntry::construct(entries.into_iter().next().unwrap());
+        let bytes = &entry.bin_attrs["objectSid"][0];
+        let part = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let parts = (8..bytes.len()).step_by(4).map(part);
+        parts.fold("S-1-5".to_owned(), |text, part| format!("{text}-{part}"))
+    }
+
     pub(crate) async fn number(&mut self, dn: &str, name: &str) -> i64 {
         self.text(dn, name).await.unwrap().parse().unwrap()
     }
 
-    /// The domain's own names are not the code under test's business to change.
+    /// Tries a password and returns the LDAP result.
     pub(crate) async fn bind(&mut self, domain: &Domain, user: &str, password: &str) -> u32 {
         let mut other = domain.admin().await.ldap;
         other.simple_bind(user, password).await.unwrap().rc
