@@ -25,7 +25,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use fleetmend_model::{Cause, HostName};
+    use fleetmend_model::{Cause, HostName, Phase, StepRef};
 
     use super::*;
 
@@ -45,6 +45,13 @@ mod tests {
             host(HostEvent::RungEnded {
                 rung: "r".into(),
                 verified: true,
+            }),
+            host(HostEvent::StepSkipped {
+                step: StepRef {
+                    phase: Phase::Repair,
+                    rung: Some("r".into()),
+                    step: "s".into(),
+                },
             }),
         ] {
             let json = serde_json::to_value(&event).unwrap();

@@ -77,7 +77,7 @@ impl Journal for SqliteJournal {
         };
         let (reply, stored) = oneshot::channel();
         self.requests
-            .send(Request::Append(event, reply))
+            .send(Request::Append(Box::new(event), reply))
             .await
             .map_err(|_| gone())?;
         match stored.await {

@@ -16,7 +16,7 @@ const BATCH: usize = 512;
 /// What the thread is asked.
 pub(crate) enum Request {
     /// Store this and answer.
-    Append(Event, oneshot::Sender<Result<Record, String>>),
+    Append(Box<Event>, oneshot::Sender<Result<Record, String>>),
     /// End, and answer when the file is closed.
     Close(oneshot::Sender<()>),
 }
@@ -60,7 +60,7 @@ impl Writer {
             while let Some(request) = next {
                 match request {
                     Request::Append(event, reply) => {
-                        let record = self.number(event, batch.len());
+                        let record = self.number(*event, batch.len());
                         batch.push(Pending { record, reply });
                     }
                     Request::Close(reply) => close = Some(reply),

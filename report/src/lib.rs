@@ -4,9 +4,11 @@
 //! [`format`] shows the fold. So a report can be made while a run goes on, at its end, or years
 //! later from the journal alone, and is the same each time.
 
+mod evidence;
 mod exec;
 mod fold;
 pub mod format;
+mod hazard;
 mod run;
 mod summary;
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use fleetmend_model::{HostEvent, HostName, HostResult, Outcome, RunMode, StepRef};
 use jiff::Timestamp;
 
+use crate::hazard::Watch;
+
 /// What is known of a PC before it has its result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Progress {
@@ -15,6 +17,7 @@ pub(crate) struct Progress {
     touched: Option<String>,
     /// Whether work on it began.
     begun: bool,
+    watch: Watch,
     first: Option<Timestamp>,
     latest: Option<Timestamp>,
 }
@@ -25,6 +28,7 @@ impl Progress {
         self.begun = true;
         self.first.get_or_insert(at);
         self.latest = Some(at);
+        self.watch.apply(what);
         match what {
             HostEvent::StepStarted { step, changes, .. } => {
                 self.open = Some(step.to_string());
@@ -71,6 +75,16 @@ impl Progress {
                 .to_owned(),
                 "if the run is over, run again on it".to_owned(),
             ),
+        };
+        let (reason, next) = match self.watch.hazard() {
+            Some(hazard) => (
+                format!("{reason}; {}", hazard.caution),
+                format!(
+                    "if the run is over, run again: {} is then begun anew",
+                    hazard.rung
+                ),
+            ),
+            None => (reason, next),
         };
         let elapsed = match (self.first, self.latest) {
             (Some(first), Some(latest)) => latest.duration_since(first).as_millis(),
@@ -140,6 +154,72 @@ mod tests {
             step: step.clone(),
             end: StepEnd::NotRun { reason: "".into() },
             elapsed_ms: 1,
+        }
+    }
+
+    /// Cuts a repair of two halves after each event: between them its caution is told.
+    #[test]
+    fn between_the_halves_the_caution_is_told() {
+        let caution = "PC はまだ新しいパスワードを知りません";
+        let reset = step(Phase::Repair, Some("account"));
+        let store = StepRef {
+            step: "store".into(),
+            ..reset.clone()
+        };
+        let verify = step(Phase::Verify, Some("account"));
+        let rung = "account".to_owned();
+        let begun = HostEvent::RungStarted {
+            rung: rung.clone(),
+            caution: Some(caution.into()),
+        };
+        let over = |verified| HostEvent::RungEnded {
+            rung: rung.clone(),
+            verified,
+        };
+        let on_controller = HostEvent::StepStarted {
+            step: reset.clone(),
+            changes: true,
+            place: fleetmend_model::Place::Controller,
+        };
+        let end = |step: &StepRef, end: StepEnd| HostEvent::StepEnded {
+            step: step.clone(),
+            end,
+            elapsed_ms: 1,
+        };
+        let answer = StepEnd::Answered {
+            answer: serde_json::json!({}),
+        };
+        let failed = StepEnd::Failed {
+            error_id: "E".into(),
+            code: Some(50),
+            message: "m".into(),
+        };
+        let way = [
+            (begun.clone(), false),
+            (on_controller.clone(), true),
+            (end(&reset, failed), false),
+            (over(false), false),
+            (begun.clone(), false),
+            (on_controller.clone(), true),
+            (end(&reset, answer.clone()), true),
+            (started(&store, true), true),
+            (ended(&store), true),
+            (over(false), true),
+            (begun, true),
+            (on_controller, true),
+            (end(&reset, answer.clone()), true),
+            (started(&store, true), true),
+            (end(&store, answer), true),
+            (started(&verify, false), true),
+            (over(true), false),
+        ];
+        let host = HostName("pc-001".into());
+        let mut progress = Progress::default();
+        for (event, told) in way {
+            progress.apply(&event, Timestamp::UNIX_EPOCH);
+            let result = progress.result(&host, Some(RunMode::Repair));
+            assert_eq!(result.reason.contains(caution), told, "after {event:?}");
+            assert_eq!(result.next.contains("run again: account"), told);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use fleetmend_model::{Cause, HostName, Outcome, TransportKind};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{ExecResult, HostReport, RunReport, Summary};
 
@@ -55,6 +56,8 @@ struct Ended<'a> {
     cause: Option<&'a Cause>,
     reason: &'a str,
     next: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a Value>,
     elapsed_ms: u64,
 }
 
@@ -87,6 +90,7 @@ impl<'a> Host<'a> {
                 cause: result.cause.as_ref(),
                 reason: &result.reason,
                 next: &result.next,
+                evidence: result.evidence.as_ref(),
                 elapsed_ms: result.elapsed_ms,
             }),
             transport: host.transport,

@@ -29,6 +29,14 @@ pub fn text(report: &RunReport, options: TextOptions) -> String {
     let summary = Summary::of(report);
     let mut text = headline(&summary);
     text.push_str(&show(&outcomes(report, &summary, options)));
+    let evidence = crate::evidence::lines(report.results());
+    if !evidence.is_empty() {
+        text.push_str("\n\nWhat the directory says of the repaired:\n");
+        let lines = evidence
+            .iter()
+            .map(|line| format!(" {}", clean(line, false)));
+        text.push_str(&lines.collect::<Vec<_>>().join("\n"));
+    }
     let not_well = report.not_well();
     if !not_well.is_empty() {
         text.push_str("\n\nNot well yet, and what to do next:\n");
@@ -380,6 +388,35 @@ mod tests {
          pc-005                  skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
          pc-006                  skipped(not-reached)              the run has not come to this PC; nothing was changed → if the run is over, run again on it
         ");
+    }
+
+    #[test]
+    fn a_repair_shows_what_the_directory_says() {
+        let mut records = testing::repair_run();
+        for record in &mut records {
+            if let fleetmend_model::Event::Host {
+                what: fleetmend_model::HostEvent::Finished { result },
+                ..
+            } = &mut record.event
+                && result.host.0 == "pc-002"
+            {
+                result.evidence = Some(serde_json::json!({
+                    "dc": "dc1", "pwd_last_set": "2026-07-24T08:00:01Z", "bad_pwd_count": 0,
+                    "controllers": 1, "controllers_answered": 1,
+                }));
+            }
+        }
+        let report = RunReport::from_records(&records);
+        let text = text(&report, TextOptions::default());
+        assert!(
+            text.contains(
+                "\n\nWhat the directory says of the repaired:\n pc-002: dc1: password set \
+                 2026-07-24T08:00:01Z, 0 failed logons, 1 of 1 controllers answered\n\nNot well"
+            ),
+            "{text}"
+        );
+        let json = crate::format::json(&report).unwrap();
+        assert!(json.contains("\"bad_pwd_count\": 0"), "{json}");
     }
 
     #[test]
