@@ -1,5 +1,7 @@
 //! From the command line to an exit code.
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,15 +13,19 @@ use crate::commands::{
     check, completion, demo, directory, exec, inventory, lab, playbook, run, runs, show,
 };
 use crate::error::CliError;
+use crate::exit_code;
 use crate::logging;
 use crate::printer::Printer;
 
 /// How long tasks may take to end after the command has; sessions on PCs are closed by then.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Runs the program. Usage errors end it in clap, with exit code 2.
+/// Runs the program. Usage errors end it with exit code 2.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let global = &cli.global;
     let color = global.color.into();
     let printer = Printer::new(global.quiet, global.verbose, color, cli.command.streams());
@@ -31,6 +37,23 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Help and version, or what is wrong with the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told when the streams are closed.
+    let _ = error.print();
+    if error.use_stderr() && forgot_dashes(std::env::args_os().skip(1)) {
+        let hint = "hint: the command stands after `--`: fleetmend exec -i pcs.yaml -- COMMAND";
+        let _ = writeln!(std::io::stderr(), "{hint}");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE))
+}
+
+/// Whether these are the arguments of an `exec` whose command does not stand after `--`.
+fn forgot_dashes(args: impl Iterator<Item = OsString>) -> bool {
+    let args: Vec<OsString> = args.collect();
+    args.iter().any(|arg| arg == "exec") && !args.iter().any(|arg| arg == "--")
 }
 
 fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {

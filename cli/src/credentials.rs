@@ -18,6 +18,9 @@ pub(crate) const DEFAULT: &str = "local-admin";
 /// The credential that `--domain-user` gives.
 pub(crate) const DOMAIN: &str = "domain";
 
+/// The variable that names the password file of the directory account.
+const DIRECTORY_VARIABLE: &str = "FLEETMEND_DIRECTORY_PASSWORD_FILE";
+
 /// Every password of a run.
 ///
 /// For one PC a password in its inventory outweighs the credential that it names, and that the
@@ -41,6 +44,7 @@ impl Passwords {
         hosts: &[Arc<Host>],
     ) -> Result<Self, CliError> {
         check_users(logon, hosts)?;
+        check_names(hosts)?;
         let mut by_name = BTreeMap::new();
         // A file may be a pipe, which can be read once.
         let mut read: BTreeMap<PathBuf, Secret> = BTreeMap::new();
@@ -142,6 +146,23 @@ fn check_users(logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<(), CliError> {
             CliError::user(format!("no account is given for {}", host.name))
                 .hint("name the PCs' local administrator: --user NAME, or `user` in the inventory"),
         ),
+    }
+}
+
+/// Refuses credentials whose variable is that of the directory account: its password must reach
+/// no PC.
+fn check_names(hosts: &[Arc<Host>]) -> Result<(), CliError> {
+    let named = hosts.iter().find_map(|host| {
+        let name = host.credential.as_ref()?;
+        (password::variable(name) == DIRECTORY_VARIABLE).then_some((host, name))
+    });
+    match named {
+        None => Ok(()),
+        Some((host, name)) => Err(CliError::user(format!(
+            "{}: the credential name {name} means the directory account, which logs on to no PC",
+            host.name
+        ))
+        .hint("give the credential another name")),
     }
 }
 

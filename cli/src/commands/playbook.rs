@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use fleetmend_model::{DirectoryAction, Platform};
 use fleetmend_playbooks::{
-    CauseKind, ExportError, Language, Need, ParameterKind, Playbook, export, library,
+    CauseKind, Consult, ExportError, Language, Need, ParameterKind, Playbook, SecretFrom, Step,
+    export, library,
 };
 use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::exit_code;
-use crate::plan;
+use crate::plan::{self, Playbooks};
 use crate::printer::Printer;
 
 /// Show, check and export playbooks
@@ -51,7 +53,8 @@ enum PlaybookCommand {
         #[arg(required = true)]
         playbook: Vec<String>,
     },
-    /// Write a shipped playbook with its scripts to a folder, to edit and run it from there
+    /// Write a shipped playbook with its scripts and those for other platforms to a folder, to edit
+    /// and run it from there
     Export {
         /// Name of a shipped playbook
         playbook: String,
@@ -126,7 +129,11 @@ fn list(json: bool, printer: &Printer) -> Result<(), CliError> {
 
 fn check(playbooks: &[String], printer: &Printer) -> Result<(), CliError> {
     for name in playbooks {
-        let playbook = plan::playbook(name)?;
+        let playbooks = Playbooks::load(name)?;
+        for playbook in &playbooks.also {
+            printer.data(&format!("{name}: with {} for other hosts\n", playbook.name))?;
+        }
+        let playbook = &playbooks.main;
         printer.data(&format!(
             "{name}: {} causes, {} rungs, {} scripts: nothing wrong with the playbook; what the \
              scripts say is read only on the PC and was not checked\n",
@@ -141,10 +148,15 @@ fn check(playbooks: &[String], printer: &Printer) -> Result<(), CliError> {
 fn describe(playbook: &Playbook) -> String {
     let en = Language::En;
     let mut text = format!(
-        "{}\n  {}\n  {}\n  digest {}\n",
+        "{}\n  {}\n  {}\n  for {} hosts{}\n  digest {}\n",
         playbook.name,
         playbook.summary.text(en),
         playbook.summary.text(Language::Ja),
+        platform(playbook.platform),
+        match playbook.also.as_slice() {
+            [] => String::new(),
+            also => format!("; hosts of other platforms are given {}", also.join(", ")),
+        },
         playbook.digest,
     );
     text.push_str("\nParameters (--set NAME=VALUE, or a variable of the inventory)\n");
@@ -156,6 +168,11 @@ fn describe(playbook: &Playbook) -> String {
         let kind = kind_name(parameter.kind);
         let _ = writeln!(text, "  {} ({kind}{default})", parameter.name);
         let _ = writeln!(text, "      {}", parameter.summary.text(en));
+    }
+    text.push_str("\nDiagnosis\n");
+    let _ = writeln!(text, "      {}", step_text(&playbook.diagnose));
+    if let Some(consult) = &playbook.consult {
+        let _ = writeln!(text, "      {}", consult_text(consult));
     }
     text.push_str("\nCauses, the first that holds\n");
     for cause in &playbook.causes {
@@ -177,8 +194,17 @@ fn describe(playbook: &Playbook) -> String {
                 guard.reason.text(en)
             );
         }
+        for step in &rung.steps {
+            let _ = writeln!(text, "      {}", step_text(step));
+        }
         if rung.may_reboot {
             text.push_str("      may reboot the PC\n");
+        }
+        if let Some(caution) = &rung.caution {
+            let _ = writeln!(text, "      if cut here: {}", caution.text(en));
+        }
+        if rung.again_if_cut {
+            text.push_str("      begun once more if cut\n");
         }
     }
     let (attempts, pause) = (playbook.verify.attempts, playbook.verify.pause);
@@ -186,10 +212,82 @@ fn describe(playbook: &Playbook) -> String {
         text,
         "\nProof, asked up to {attempts} times, {pause:?} apart"
     );
+    let _ = writeln!(text, "      {}", step_text(&playbook.verify.step));
+    if let Some(consult) = &playbook.verify.consult {
+        let _ = writeln!(text, "      {}", consult_text(consult));
+    }
     for guard in &playbook.verify.require {
         let _ = writeln!(text, "  {}", guard.name);
     }
     text
+}
+
+/// One step: where it runs, what it runs, and when.
+fn step_text(step: &Step) -> String {
+    let mut text = match step.action {
+        Some(action) => format!("{}: on the controller, {}", step.name, action.name()),
+        None => format!("{}: on the PC, {}", step.name, step.script.name),
+    };
+    if let Some(made) = &step.makes {
+        let _ = write!(text, ", makes {made}");
+    }
+    let secrets: Vec<&str> = step.secrets.iter().map(|(_, from)| secret(from)).collect();
+    if !secrets.is_empty() {
+        let _ = write!(text, ", is given {}", secrets.join(", "));
+    }
+    if let Some(when) = &step.when {
+        let _ = write!(text, ", when {}", one_line(&when.0.text));
+    }
+    text
+}
+
+fn consult_text(consult: &Consult) -> String {
+    let action = consult.step.action.map_or("-", DirectoryAction::name);
+    match &consult.when {
+        None => format!("asks the directory: {action}"),
+        Some(when) => format!(
+            "asks the directory: {action}, when {}",
+            one_line(&when.0.text)
+        ),
+    }
+}
+
+fn secret(from: &SecretFrom) -> &str {
+    match from {
+        SecretFrom::Credential(name) | SecretFrom::Made(name) => name,
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn platform(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Windows => "Windows",
+        Platform::Posix => "posix",
+    }
+}
+
+fn step_json(step: &Step) -> Value {
+    let on_pc = step.action.is_none();
+    json!({
+        "name": step.name,
+        "place": if on_pc { "pc" } else { "controller" },
+        "script": on_pc.then_some(&step.script.name),
+        "action": step.action.map(DirectoryAction::name),
+        "changes": step.changes,
+        "makes": step.makes,
+        "given": step.secrets.iter().map(|(_, from)| secret(from)).collect::<Vec<_>>(),
+        "when": step.when.as_ref().map(|when| &when.0.text),
+    })
+}
+
+fn consult_json(consult: &Consult) -> Value {
+    json!({
+        "action": consult.step.action.map(DirectoryAction::name),
+        "when": consult.when.as_ref().map(|when| &when.0.text),
+    })
 }
 
 fn document(playbook: &Playbook) -> Value {
@@ -219,12 +317,20 @@ fn document(playbook: &Playbook) -> Value {
                 "needs": rung.needs.iter().map(need).collect::<Vec<_>>(),
                 "guards": rung.guards.iter().map(|guard| &guard.name).collect::<Vec<_>>(),
                 "may_reboot": rung.may_reboot,
+                "steps": rung.steps.iter().map(step_json).collect::<Vec<_>>(),
+                "caution": rung.caution.as_ref().map(|caution| caution.text(en)),
+                "again_if_cut": rung.again_if_cut,
             })
         })
         .collect();
     json!({
         "playbook": playbook.name, "summary": playbook.summary.text(en),
         "summary_ja": playbook.summary.text(Language::Ja), "digest": playbook.digest,
+        "platform": platform(playbook.platform).to_lowercase(), "also": playbook.also,
+        "asks_directory": {
+            "diagnose": playbook.consult.as_ref().map(consult_json),
+            "verify": playbook.verify.consult.as_ref().map(consult_json),
+        },
         "parameters": parameters, "causes": causes, "rungs": rungs,
     })
 }

@@ -18,7 +18,8 @@ fn the_first_help_shows_commands_examples_and_exit_codes() {
       exec        Run one command on PCs; show output, errors and exit code of each
       demo        Repair simulated PCs over real sockets, to see what it looks like
       lab         Simulate PCs and a domain on this machine
-      inventory   Show what was understood of an inventory
+      inventory   Show what was understood of an inventory, or make one of the directory
+      directory   Ask the directory about a computer, its LAPS password or an account
       playbook    Show, check and export playbooks
       runs        List past runs, the newest first
       show        Show a past run again
@@ -66,7 +67,7 @@ fn the_first_help_shows_commands_examples_and_exit_codes() {
 #[test]
 fn run_has_its_options_under_headings() {
     let out = fleetmend(["run", "--help"]);
-    insta::assert_snapshot!(out.text(), @r"
+    insta::assert_snapshot!(out.text(), @r#"
     exit 0
     --- stdout
     Diagnose PCs, repair those that are broken, verify the repair
@@ -149,6 +150,40 @@ fn run_has_its_options_under_headings() {
           --check
               Diagnose only; change nothing
 
+    Directory:
+          --directory <DOMAIN>
+              Ask this Active Directory domain from here, over LDAPS; playbooks may change it, too
+              
+              [env: FLEETMEND_DIRECTORY=]
+
+          --directory-server <HOST[:PORT]>
+              Ask this domain controller instead of those that DNS names; may be given several times
+              
+              [env: FLEETMEND_DIRECTORY_SERVER=]
+
+          --directory-user <USER>
+              Ask as this domain account; it needs few rights and must be no domain administrator
+              
+              [env: FLEETMEND_DIRECTORY_USER=]
+
+          --directory-password-file <FILE>
+              Read that account's password from FILE instead of asking
+              
+              [env: FLEETMEND_DIRECTORY_PASSWORD_FILE]
+
+          --directory-ca <FILE>
+              Trust only domain controllers that a CA in this PEM file vouches for
+              
+              [env: FLEETMEND_DIRECTORY_CA=]
+
+          --directory-pin <sha256:HEX>
+              Trust only the certificate with this SHA-256 fingerprint; may be given several times
+              
+              [env: FLEETMEND_DIRECTORY_PIN=]
+
+          --directory-starttls
+              Begin TLS with StartTLS at port 389 instead of LDAPS at port 636
+
     Output:
       -o, --output <FORM>
               Write the result to standard output in this form
@@ -193,7 +228,7 @@ fn run_has_its_options_under_headings() {
           --allow-credential-on-pcs --yes --output json > result.json
 
     Press Ctrl-C once to start nothing new, twice to cut what runs.
-    ");
+    "#);
 }
 
 #[test]
@@ -257,6 +292,40 @@ fn exec_takes_its_command_after_dashes() {
       <COMMAND>...
               Program and arguments, or PowerShell; after `--`
 
+    Directory:
+          --directory <DOMAIN>
+              Ask this Active Directory domain from here, over LDAPS; playbooks may change it, too
+              
+              [env: FLEETMEND_DIRECTORY=]
+
+          --directory-server <HOST[:PORT]>
+              Ask this domain controller instead of those that DNS names; may be given several times
+              
+              [env: FLEETMEND_DIRECTORY_SERVER=]
+
+          --directory-user <USER>
+              Ask as this domain account; it needs few rights and must be no domain administrator
+              
+              [env: FLEETMEND_DIRECTORY_USER=]
+
+          --directory-password-file <FILE>
+              Read that account's password from FILE instead of asking
+              
+              [env: FLEETMEND_DIRECTORY_PASSWORD_FILE]
+
+          --directory-ca <FILE>
+              Trust only domain controllers that a CA in this PEM file vouches for
+              
+              [env: FLEETMEND_DIRECTORY_CA=]
+
+          --directory-pin <sha256:HEX>
+              Trust only the certificate with this SHA-256 fingerprint; may be given several times
+              
+              [env: FLEETMEND_DIRECTORY_PIN=]
+
+          --directory-starttls
+              Begin TLS with StartTLS at port 389 instead of LDAPS at port 636
+
     Output:
       -o, --output <FORM>
               Write the result to standard output in this form
@@ -317,4 +386,19 @@ fn the_version_is_one_line() {
     let out = fleetmend(["--version"]);
     assert_eq!(out.stdout.lines().count(), 1);
     assert!(out.stdout.starts_with("fleetmend "));
+}
+
+#[test]
+fn a_command_without_dashes_is_helped() {
+    let out = fleetmend(["exec", "-i", "pcs.yaml", "hostname"]);
+    assert_eq!(out.code, 2);
+    let last = out.stderr.lines().last();
+    let hint = "hint: the command stands after `--`: fleetmend exec -i pcs.yaml -- COMMAND";
+    assert_eq!(last, Some(hint), "{}", out.stderr);
+    let out = fleetmend(["exec", "--help"]);
+    assert!(
+        out.code == 0 && !out.stderr.contains("hint"),
+        "{}",
+        out.text()
+    );
 }

@@ -8,6 +8,7 @@
 )]
 
 mod demo;
+mod directory;
 mod errors;
 mod help;
 mod lab;

@@ -111,8 +111,13 @@ fn source(args: &ImportArgs, domain: &str) -> Result<DirectorySource, CliError> 
         text("ou", &args.ou),
         text("filter", &args.filter)
     );
-    let inventory = load_text("the arguments", &yaml, &Options::default())
-        .map_err(|errors| CliError::user(errors.to_string()))?;
+    let inventory = load_text("the arguments", &yaml, &Options::default()).map_err(|errors| {
+        let problems: Vec<String> = errors
+            .iter()
+            .map(|error| error.problem.to_string())
+            .collect();
+        CliError::user(problems.join("; "))
+    })?;
     let source = inventory.sources.into_iter().next();
     let source = source.ok_or_else(|| CliError::internal("the arguments made no source"))?;
     Ok(DirectorySource {
