@@ -188,7 +188,10 @@ pub struct HostResult {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub next: String,
     /// What the directory said of the account after verify had proven the repair: evidence that
-    /// does not come from the PC itself.
+    /// does not come from the PC itself. An object; each field is missing where it is not known:
+    /// `found`, `dc` (where it was read), `enabled`, `pwd_last_set`, `bad_pwd_count`, the same
+    /// three as `…_before` as they were before anything was changed, `pwd_last_set_differs`
+    /// (controllers disagree), `controllers` and `controllers_answered` (how many).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Value>,
     /// Milliseconds from its start to its end.

@@ -1,4 +1,4 @@
-//! Whether a PC was left between the steps of a rung that must not be left there.
+//! Whether a rung may have left a PC worse off than before.
 
 use fleetmend_model::{Cause, HostEvent, Phase, Place, StepEnd};
 
@@ -6,11 +6,11 @@ use fleetmend_model::{Cause, HostEvent, Phase, Place, StepEnd};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Watch {
     rung: Option<Rung>,
-    /// A rung that ended between its steps.
+    /// One that changed something and was not proven.
     left: Option<Hazard>,
 }
 
-/// A rung that was left between its steps, and what must then be known.
+/// A rung that changed something, and what must be known while it is not proven.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Hazard {
     pub(crate) rung: String,
@@ -20,13 +20,10 @@ pub(crate) struct Hazard {
 #[derive(Clone, Debug, PartialEq)]
 struct Rung {
     hazard: Option<Hazard>,
-    name: String,
     /// Whether a step has changed something, or is at it; and whether one before it had.
     changed: bool,
     before: bool,
     place: Place,
-    /// Verify was begun: no step is still to come.
-    entire: bool,
 }
 
 impl Watch {
@@ -40,11 +37,9 @@ impl Watch {
                 });
                 self.rung = Some(Rung {
                     hazard,
-                    name: rung.clone(),
                     changed: false,
                     before: false,
                     place: Place::Pc,
-                    entire: false,
                 });
             }
             HostEvent::StepStarted {
@@ -53,7 +48,6 @@ impl Watch {
                 place,
             } => {
                 if let Some(rung) = &mut self.rung {
-                    rung.entire |= step.phase == Phase::Verify;
                     rung.before = rung.changed;
                     rung.changed |= *changes && step.phase == Phase::Repair;
                     rung.place = *place;
@@ -72,7 +66,7 @@ impl Watch {
         }
     }
 
-    /// Returns the rung between whose steps the PC is or was left.
+    /// Returns the rung that may have made the PC worse than before, if one did.
     pub(crate) fn hazard(&self) -> Option<&Hazard> {
         let now = self.rung.as_ref().and_then(Rung::hazard);
         now.or(self.left.as_ref())
@@ -82,11 +76,7 @@ impl Watch {
         let Some(rung) = self.rung.take() else {
             return;
         };
-        let same = self
-            .left
-            .as_ref()
-            .is_some_and(|left| left.rung == rung.name);
-        if verified || rung.entire && same {
+        if verified {
             self.left = None;
         } else if let Some(hazard) = rung.hazard() {
             self.left = Some(hazard.clone());
@@ -96,9 +86,7 @@ impl Watch {
 
 impl Rung {
     fn hazard(&self) -> Option<&Hazard> {
-        self.hazard
-            .as_ref()
-            .filter(|_| self.changed && !self.entire)
+        self.hazard.as_ref().filter(|_| self.changed)
     }
 }
 

@@ -157,9 +157,10 @@ mod tests {
         }
     }
 
-    /// Cuts a repair of two halves after each event: between them its caution is told.
+    /// Cuts a repair of two halves after each event: from the first on until the proof its caution
+    /// is told.
     #[test]
-    fn between_the_halves_the_caution_is_told() {
+    fn until_the_proof_the_caution_is_told() {
         let caution = "PC はまだ新しいパスワードを知りません";
         let reset = step(Phase::Repair, Some("account"));
         let store = StepRef {

@@ -24,7 +24,7 @@ impl Story {
         }
     }
 
-    /// Adds the caution of a rung that was left between its steps, unless the PC is well.
+    /// Adds the caution of a rung that may have made the PC worse, unless the PC is well.
     fn cautioned(mut self, state: &PcState, class: OutcomeClass) -> Self {
         let Some(hazard) = state.hazard().filter(|_| !class.is_well()) else {
             return self;
@@ -34,7 +34,7 @@ impl Story {
         let again = format!("run again: {} is then begun anew", hazard.rung);
         self.next = match class {
             OutcomeClass::Unknown | OutcomeClass::Unreachable | OutcomeClass::Skipped => again,
-            _ if self.next.is_empty() => again,
+            _ if self.next.is_empty() || self.next.starts_with("run ") => again,
             _ => format!("{}; then {again}", self.next),
         };
         self

@@ -264,8 +264,8 @@ impl Machine<'_> {
         })
     }
 
-    /// Adds what the directory could not be asked, which rungs were tried, and why the last one
-    /// did not help.
+    /// Adds what the directory could not be asked, which rungs were tried, which of them did not
+    /// come to their end, and why the last one is not proven.
     fn with_shortfall(self, mut story: Story) -> Story {
         let mut add = |text: String| {
             let gap = if story.reason.is_empty() { "" } else { "; " };
@@ -277,37 +277,34 @@ impl Machine<'_> {
         let tried: Vec<&str> = self.state.tried.iter().map(String::as_str).collect();
         if !tried.is_empty() {
             add(format!("tried: {}", tried.join(", ")));
-            if let Some(why) = self
-                .state
-                .last
-                .as_ref()
-                .and_then(|last| self.shortfall(last))
-            {
+        }
+        for (rung, (step, end)) in &self.state.stopped {
+            let place = self.program.step(step).map_or(Place::Pc, StepPlan::place);
+            if let Some(why) = ending::stopped(rung, step, end, place) {
                 add(why);
             }
+        }
+        if let Some(last) = &self.state.last
+            && let Some(why) = self.shortfall(last)
+        {
+            add(format!("{} is not proven: {why}", last.id));
         }
         story
     }
 
+    /// Returns why the last rung is not proven.
     fn shortfall(self, last: &RungState) -> Option<String> {
-        let not_proven = |why: String| format!("{} is not proven: {why}", last.id);
         if let Some(why) = last.answers.values().find_map(super::credential_not_asked) {
-            return Some(not_proven(why));
+            return Some(why);
         }
-        if let Some(evidence) = self.evidence(last) {
-            let directory = self.verify_unasked(last).map_or_else(String::new, |why| {
-                format!("; the directory could not be asked: {why}")
-            });
-            return match self.verdict(&evidence) {
-                Ok(VerifyVerdict::NotProven { reason, .. }) => {
-                    Some(not_proven(format!("{reason}{directory}")))
-                }
-                _ => None,
-            };
-        }
-        let (step, end) = last.last_end.as_ref()?;
-        let place = self.program.step(step).map_or(Place::Pc, StepPlan::place);
-        ending::stopped(&last.id, step, end, place)
+        let evidence = self.evidence(last)?;
+        let Ok(VerifyVerdict::NotProven { reason, .. }) = self.verdict(&evidence) else {
+            return None;
+        };
+        let directory = self.verify_unasked(last).map_or_else(String::new, |why| {
+            format!("; the directory could not be asked: {why}")
+        });
+        Some(format!("{reason}{directory}"))
     }
 
     fn healthy(self) -> Action {

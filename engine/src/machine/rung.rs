@@ -40,7 +40,7 @@ fn step_next(machine: Machine<'_>, rung: &RungState, step: &StepPlan) -> Action 
         return over_or_halt(machine, rung);
     }
     if odd_answer(machine, rung) {
-        return give_up(machine, rung);
+        return verify_next(machine, rung);
     }
     let name = StepRef {
         phase: Phase::Repair,
@@ -59,7 +59,7 @@ fn step_next(machine: Machine<'_>, rung: &RungState, step: &StepPlan) -> Action 
     let shut = step.place() == Place::Controller && machine.context.directory_refused.is_some();
     if refused || shut {
         return if rung.changed {
-            give_up(machine, rung)
+            verify_next(machine, rung)
         } else {
             over(rung, false)
         };
@@ -68,16 +68,8 @@ fn step_next(machine: Machine<'_>, rung: &RungState, step: &StepPlan) -> Action 
     machine.run(name, Duration::ZERO, shielded)
 }
 
-/// Takes no further step of the rung; verify tells what came of those before, unless it is known
-/// that they do harm alone.
-fn give_up(machine: Machine<'_>, rung: &RungState) -> Action {
-    if between(rung) {
-        return over(rung, false);
-    }
-    verify_next(machine, rung)
-}
-
-/// A step that answered what its schema forbids is not followed by the next one.
+/// A step that answered what its schema forbids is not followed by the next one; verify tells
+/// what came of it.
 fn odd_answer(machine: Machine<'_>, rung: &RungState) -> bool {
     let Some((step, StepEnd::Answered { answer })) = &rung.last_end else {
         return false;

@@ -39,8 +39,10 @@ pub struct PcState {
     /// Rungs whose last run was cut after a change: the end of a step is not known, or it never
     /// ran.
     pub cut: BTreeSet<String>,
-    /// A rung that was left between its steps, and what must then be known.
+    /// A rung with a caution that changed something and is not proven.
     pub hazard: Option<Hazard>,
+    /// How rungs ended that came to no verify: the step that did not answer, and its end.
+    pub stopped: BTreeMap<String, (StepRef, StepEnd)>,
     /// The rung that verify has proven.
     pub proven: Option<String>,
     /// Whether any step that may change the PC has run.
@@ -64,7 +66,8 @@ pub struct Running {
     pub place: Place,
 }
 
-/// A PC that may be worse off than before, because a rung was left between its steps.
+/// A PC that may be worse off than before: a rung changed something that is not proven to be
+/// whole, and warned of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hazard {
     /// The rung.
@@ -164,8 +167,6 @@ pub struct RungState {
     pub changed: bool,
     /// No further step of it may run.
     pub stopped: bool,
-    /// Verify was begun, so none of its steps is still to come.
-    pub entire: bool,
     /// How often verify was asked.
     pub verifies: u32,
     /// What verify answered last.
@@ -175,11 +176,10 @@ pub struct RungState {
 }
 
 impl RungState {
-    /// Returns its caution if it has changed something, or is `changing` it now, and a step of it
-    /// is still to come.
+    /// Returns its caution if it has changed something, or is `changing` it now.
     fn hazard(&self, changing: bool) -> Option<Hazard> {
         let caution = self.caution.as_ref()?;
-        ((self.changed || changing) && !self.entire).then(|| Hazard {
+        (self.changed || changing).then(|| Hazard {
             rung: self.id.clone(),
             caution: caution.clone(),
         })
@@ -212,11 +212,6 @@ impl PcState {
                     changes: *changes,
                     place: *place,
                 });
-                if step.phase == Phase::Verify
-                    && let Some(rung) = &mut self.rung
-                {
-                    rung.entire = true;
-                }
             }
             HostEvent::StepSkipped { step } => self.step_skipped(step),
             HostEvent::StepEnded { step, end, .. } => self.step_ended(step, end),
@@ -245,6 +240,7 @@ impl PcState {
                 self.diagnosis = Diagnosis::None;
                 self.consulted = None;
                 self.before = None;
+                self.stopped = BTreeMap::new();
                 self.rung = None;
                 self.last = None;
             }
@@ -252,7 +248,7 @@ impl PcState {
         self
     }
 
-    /// Returns the rung between whose steps the PC is or was left, if that may have made it worse.
+    /// Returns the rung that may have made the PC worse than before, if one did.
     pub fn hazard(&self) -> Option<Hazard> {
         let running = self.running.as_ref();
         let changing =
@@ -401,8 +397,6 @@ impl PcState {
         };
         if let Some(hazard) = rung.hazard(false).filter(|_| !verified) {
             self.hazard = Some(hazard);
-        } else if rung.entire && self.hazard.as_ref().is_some_and(|old| old.rung == rung.id) {
-            self.hazard = None;
         }
         let cut = |(step, end): &(StepRef, StepEnd)| {
             step.phase == Phase::Repair
@@ -411,6 +405,11 @@ impl PcState {
         if rung.changed && rung.last_end.as_ref().is_some_and(cut) {
             self.cut.insert(rung.id.clone());
         }
+        let answered = |end: &StepEnd| matches!(end, StepEnd::Answered { .. });
+        match rung.last_end.clone().filter(|(_, end)| !answered(end)) {
+            Some(stopped) => self.stopped.insert(rung.id.clone(), stopped),
+            None => self.stopped.remove(&rung.id),
+        };
         // One of which every step was left out counts as tried.
         let idle = rung.last_end.is_none() && rung.answered > 0;
         if !rung.ran && !idle {

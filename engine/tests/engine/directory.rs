@@ -243,6 +243,22 @@ async fn a_write_that_fails_is_told_with_its_code_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_rung_that_failed_is_told_not_only_the_last() {
+    let world = World::new(
+        [Pc::broken("").on(RESET, &[Act::Fail(Some(50))])],
+        MemoryJournal::new(None),
+    );
+    let mut plan = world.directory_plan();
+    plan.credentials_on_pcs = true;
+    let report = run_world(&world, plan, quiet()).await;
+    assert_eq!(
+        report.results[0].reason,
+        "reason; tried: account, join; account failed at reset_account: 不可 (LDAP 50); join is \
+         not proven: the controller could not be asked whether it takes the credential"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_question_that_brings_nothing_holds_up_no_repair() {
     let odd = || Act::Answer(json!({"odd": 1}));
     for act in [Act::Fail(Some(51)), Act::Lose, Act::Hang, Act::Deaf, odd()] {

@@ -11,5 +11,6 @@ mod directory;
 mod dispatch;
 mod machine;
 mod platforms;
+mod shipped;
 mod stopping;
 mod support;
