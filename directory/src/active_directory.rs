@@ -177,16 +177,25 @@ impl ActiveDirectory {
             return Ok(Arc::clone(known));
         }
         // One that is reached by its address tells its name.
-        let mut names = Vec::new();
+        let (mut names, mut silent) = (Vec::new(), None);
         for controller in controllers {
-            if let Ok(session) = controller.session(limit).await {
-                if same_host(&session.dc, &wanted) {
+            match controller.session(limit).await {
+                Ok(session) if same_host(&session.dc, &wanted) => {
                     return Ok(Arc::clone(controller));
                 }
-                names.push(session.dc.clone());
-            } else {
-                names.push(controller.host().to_owned());
+                Ok(session) => names.push(session.dc.clone()),
+                Err(why) if !why.elsewhere() => return Err(why),
+                Err(why) => {
+                    names.push(controller.host().to_owned());
+                    if controller.host().parse::<std::net::IpAddr>().is_ok() {
+                        silent.get_or_insert(why);
+                    }
+                }
             }
+        }
+        // It may be the one that does not answer.
+        if let Some(why) = silent {
+            return Err(why);
         }
         Err(DirectoryError::ControllerUnknown {
             asked: name.to_owned(),

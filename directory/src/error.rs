@@ -199,7 +199,12 @@ impl DirectoryError {
             Self::Unreachable { .. } => "DomainControllerUnreachable",
             Self::NotTrusted { .. } => "DomainControllerNotTrusted",
             Self::TlsSettings(_) => "TlsSettings",
-            Self::Ldap { code, .. } => return format!("Ldap{}", result_name(*code)),
+            Self::Ldap { code, .. } => {
+                return match result_name(*code) {
+                    "" => format!("LdapResult{code}"),
+                    name => format!("Ldap{name}"),
+                };
+            }
             Self::Lost { .. } => "DirectoryConnectionLost",
             Self::Deadline { .. } => "DirectoryDeadline",
             Self::Cancelled { .. } => "Cancelled",
@@ -260,6 +265,6 @@ fn result_name(code: u32) -> &'static str {
         68 => "EntryAlreadyExists",
         71 => "AffectsMultipleDsas",
         80 => "Other",
-        _ => "Result",
+        _ => "",
     }
 }

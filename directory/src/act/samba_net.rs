@@ -7,13 +7,16 @@ use fleetmend_model::Secret;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use super::failure::failed;
 use crate::{ActionError, Limit};
 
 /// The first Samba that has `net offlinejoin`.
 const OLDEST: (u32, u32) = (4, 15);
+
+/// A longer line is no words for people but may be the blob, which is as good as the password.
+const LONGEST_WORDS: usize = 256;
 
 /// What is to be made.
 pub(super) struct Blob<'a> {
@@ -152,22 +155,17 @@ async fn run(mut command: Command, stdin: &str, limit: &Limit) -> Result<Output,
 
 fn blob(output: Output) -> Result<Secret, Failure> {
     let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut stdout = output.stdout;
-    stdout.zeroize();
-    let blob = text
-        .lines()
-        .map(str::trim)
-        .find(|line| line.len() > 256 && line.chars().all(base64));
+    let stdout = Zeroizing::new(output.stdout);
+    let text = Zeroizing::new(String::from_utf8_lossy(&stdout).into_owned());
+    let mut lines = text.lines().map(str::trim);
+    let blob = lines.find(|line| line.len() > LONGEST_WORDS && line.chars().all(base64));
     if let Some(blob) = blob.filter(|_| output.status.success()) {
-        let blob = Secret::new(blob.to_owned());
-        text.zeroize();
-        return Ok(blob);
+        return Ok(Secret::new(blob.to_owned()));
     }
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
     let lines = text.lines().chain(errors.lines()).map(str::trim);
     let said: Vec<_> = lines
-        .filter(|line| !line.is_empty() && line.len() <= 256)
+        .filter(|line| !line.is_empty() && line.len() <= LONGEST_WORDS)
         .collect();
     Err(Failure {
         code: output.status.code(),
