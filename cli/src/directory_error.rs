@@ -15,14 +15,17 @@ pub(crate) fn proving(error: DirectoryError, user: &str, args: &DirectoryArgs) -
             .because(error)
             .hint("check account and password before the next run: another failure may lock it")
         }
-        DirectoryError::NotTrusted { dc, .. } => {
-            let ca = "compare the fingerprint at the domain controller, then name the CA that \
-                      issued the certificate (--directory-ca FILE) or pin it (--directory-pin sha256:HEX)";
+        DirectoryError::NotTrusted { dc, why } => {
             let name = format!(
-                "a certificate bears the controller's DNS name; {dc} must be that name \
-                 (--directory-server NAME)"
+                "a certificate bears the controller's DNS name, and {dc} must be that name: \
+                 --directory-server NAME"
             );
-            failed(error, "reach the directory").hint(ca).hint(name)
+            let other_name = why.contains("NotValidForName");
+            let error = failed(error, "reach the directory").hint(
+                "compare the fingerprint at the domain controller, then name the CA that issued \
+                 the certificate (--directory-ca FILE) or pin it (--directory-pin sha256:HEX)",
+            );
+            if other_name { error.hint(name) } else { error }
         }
         DirectoryError::NoController { .. } => failed(error, "reach the directory")
             .hint("name a domain controller: --directory-server HOST; the domain must be its DNS name"),

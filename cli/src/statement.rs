@@ -214,7 +214,7 @@ impl Statement<'_> {
         let domain = match self.domain_user {
             Some(user) if self.credential_on_pcs && !check && !asking.is_empty() => format!(
                 "the password of {user} reaches PCs that need {}",
-                asking.join(", ")
+                any_of(&asking)
             ),
             Some(user) => format!("the password of {user} reaches no PC"),
             None => "no domain password reaches any PC".to_owned(),
@@ -228,8 +228,8 @@ impl Statement<'_> {
             return domain;
         }
         format!(
-            "{domain}; one that needs {} is given a new password of its own account, and nothing else",
-            made.join(" or ")
+            "{domain}; one that needs {} is given a new secret of its own account, and nothing else",
+            any_of(&made)
         )
     }
 }
@@ -243,6 +243,14 @@ impl DirectoryLine {
             0 | 1 => format!("{domain} at {dc} as {user}"),
             several => format!("{domain} at {dc} (one of {several} controllers) as {user}"),
         }
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn any_of(names: &[&str]) -> String {
+    match names.split_last() {
+        Some((last, before @ [_, ..])) => format!("{} or {last}", before.join(", ")),
+        _ => names.concat(),
     }
 }
 
@@ -278,4 +286,121 @@ fn folded(mut names: Vec<&HostName>) -> String {
     let start = names.get(..end.unwrap_or(0)).unwrap_or_default();
     let whole = start.rsplit_once(',').map_or(start, |(whole, _)| whole);
     format!("{}, …", whole.replace(',', ", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(platforms: &[Platform]) -> Vec<Arc<Host>> {
+        let host = |(number, platform): (usize, &Platform)| {
+            let mut host = Host::new(format!("pc-{number}"));
+            host.platform = *platform;
+            Arc::new(host)
+        };
+        platforms.iter().enumerate().map(host).collect()
+    }
+
+    fn directory() -> DirectoryLine {
+        DirectoryLine {
+            domain: "corp.example.jp".to_owned(),
+            dc: "dc1.corp.example.jp".to_owned(),
+            controllers: 2,
+            user: "svc".to_owned(),
+            offline_join: false,
+        }
+    }
+
+    fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> String {
+        let playbooks = Playbooks::load("trust-repair").unwrap();
+        let hosts = hosts(platforms);
+        let mut statement = Statement {
+            playbooks: &playbooks,
+            mode: RunMode::Repair,
+            language: Language::En,
+            hosts: &hosts,
+            of: hosts.len(),
+            accounts: vec![("fleetadmin".to_owned(), hosts.len())],
+            domain_user: None,
+            credential_on_pcs: false,
+            directory: Some(directory()),
+            journal: "j".to_owned(),
+        };
+        change(&mut statement);
+        statement.text(None)
+    }
+
+    #[test]
+    fn a_pc_is_given_its_own_new_secret_and_nothing_else() {
+        let text = told(&[Platform::Windows], |_| {});
+        let directory =
+            "\n  directory corp.example.jp at dc1.corp.example.jp (one of 2 controllers) as svc\n";
+        assert!(text.contains(directory), "{text}");
+        let secrets = text
+            .lines()
+            .find(|line| line.starts_with("  secrets"))
+            .unwrap();
+        assert!(
+            secrets.contains("no domain password reaches any PC; one that needs "),
+            "{secrets}"
+        );
+        assert!(secrets.contains("machine-password-reset"), "{secrets}");
+        assert!(
+            secrets.ends_with(" is given a new secret of its own account, and nothing else"),
+            "{secrets}"
+        );
+    }
+
+    #[test]
+    fn without_a_directory_its_rungs_say_what_they_need() {
+        let text = told(&[Platform::Windows], |statement| statement.directory = None);
+        assert!(
+            text.contains("machine-password-reset (not available: needs --directory)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  secrets   no domain password reaches any PC\n"),
+            "{text}"
+        );
+        assert!(!text.contains("\n  directory "), "{text}");
+    }
+
+    #[test]
+    fn a_check_gives_nothing_to_anybody() {
+        let text = told(&[Platform::Windows], |statement| {
+            statement.mode = RunMode::Check;
+            statement.domain_user = Some("CORP\\joiner");
+            statement.credential_on_pcs = true;
+        });
+        assert!(
+            text.contains("  secrets   the password of CORP\\joiner reaches no PC\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn each_platform_has_its_own_ladder() {
+        let text = told(&[Platform::Windows, Platform::Posix], |_| {});
+        assert!(
+            text.contains("\n  repairs   Windows: netlogon-rediscover, sc-reset, "),
+            "{text}"
+        );
+        assert!(text.contains("\n  repairs   Linux: "), "{text}");
+        assert!(
+            text.contains("offline-join (not available: needs Samba's `net` here)"),
+            "{text}"
+        );
+        let text = told(&[Platform::Posix], |_| {});
+        assert!(
+            !text.contains("Windows") && !text.contains("Linux: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn names_are_joined_as_people_do() {
+        assert_eq!(any_of(&[]), "");
+        assert_eq!(any_of(&["a"]), "a");
+        assert_eq!(any_of(&["a", "b", "c"]), "a, b or c");
+    }
 }

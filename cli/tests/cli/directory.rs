@@ -59,7 +59,7 @@ impl Folder {
 }
 
 /// A run that wants the directory at this server.
-fn wanting<'a>(server: &'a str) -> Vec<&'a str> {
+fn wanting(server: &str) -> Vec<&str> {
     vec![
         "run",
         "trust-repair",
