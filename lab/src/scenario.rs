@@ -105,7 +105,8 @@ impl Scenario {
         }
     }
 
-    /// Returns how such a run ends with the directory and without a domain credential.
+    /// Returns how such a run ends without a domain credential, but with the directory, asked as
+    /// an account that may reset passwords of computers and nothing more.
     pub fn expected_with_directory(self, transport: TransportKind) -> Outcome {
         match self {
             Self::PasswordMismatch
@@ -117,7 +118,8 @@ impl Scenario {
             // What is left is the rung with the credential.
             Self::RepairCutShort | Self::RepairLies => blocked("needs-credential"),
             Self::PcNewerThanAd => blocked("pc-newer-than-ad"),
-            Self::AccountDeleted => blocked("restore-accounts"),
+            // An account with the right to reset and no more does not see deleted ones.
+            Self::AccountDeleted => not_repaired("account-missing", win32::NO_TRUST_SAM_ACCOUNT),
             Self::AccountDisabled => blocked("enable-accounts"),
             _ => self.expected(transport),
         }
@@ -161,12 +163,6 @@ impl Scenario {
 
     /// Returns the end of what no rung mends.
     fn expected_unmended(self, transport: TransportKind) -> Outcome {
-        let not_repaired = |id: &str, code: u32| Outcome::NotRepaired {
-            cause: Cause {
-                code: Some(i64::from(code)),
-                ..Cause::new(id)
-            },
-        };
         let denied = |why: &str| Outcome::AccessDenied {
             why: why.to_owned(),
         };
@@ -205,6 +201,15 @@ impl Scenario {
     /// Tells whether anything listens.
     pub fn listens(self) -> bool {
         !matches!(self, Self::Off | Self::Silent)
+    }
+}
+
+fn not_repaired(id: &str, code: u32) -> Outcome {
+    Outcome::NotRepaired {
+        cause: Cause {
+            code: Some(i64::from(code)),
+            ..Cause::new(id)
+        },
     }
 }
 
