@@ -114,7 +114,7 @@ async fn without_a_domain_credential_no_pc_gets_one() {
     for pc in site.lab.pcs() {
         if pc.expected.to_string() == "repaired(secure-channel-repair)" {
             assert_eq!(
-                outcomes[&pc.name], "blocked(needs-credential)",
+                outcomes[&pc.name], "blocked(needs-directory)",
                 "{}",
                 pc.name
             );
