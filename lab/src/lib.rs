@@ -4,7 +4,8 @@
 //! makes of them, in Win32 numbers; `scripts/` answers the shipped scripts from that state, by
 //! the schemas beside them; `channel`, `exec_reader` and `command/` are the processes that a
 //! client starts; [`Pc`] is the waist; `winrm/`, `ntlm/` and `ssh/` serve it. [`Lab`] puts a
-//! fleet of them on loopback addresses, with the domain's controllers, which `ldap/` makes speak, and keeps the table of how each PC must end.
+//! fleet of them on loopback addresses and keeps the table of how each PC must end; beside them
+//! stand the domain's controllers, which answer through `ldap/`.
 //!
 //! A new shipped script needs a handler in `scripts/`; until it has one, or is taught through
 //! [`Answers`], a PC answers it with [`UNKNOWN_SCRIPT`].

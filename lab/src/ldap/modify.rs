@@ -138,7 +138,7 @@ fn replacement(change: &ModifyRequestChanges) -> Result<&[u8], Refusal> {
 /// Reads a password: UTF-16, between double quotes ([MS-ADTS] 3.1.1.3.1.5.1).
 fn password(value: &[u8]) -> Result<Secret, Refusal> {
     let not_one = || Refusal::unwilling(win32::GEN_FAILURE);
-    if value.len() % 2 != 0 {
+    if !value.len().is_multiple_of(2) {
         return Err(not_one());
     }
     let units = value.chunks_exact(2);

@@ -83,7 +83,7 @@ pub(super) fn search(
     let view = searcher.view(domain, asked);
     let test = Test::of(&request.filter, &view);
     let base = tree.named(&request.base_object, &view, asked.deleted)?;
-    let base = base.dn(domain);
+    let head = base.dn(domain).is(&view.head);
     let depth = match request.scope {
         SearchRequestScope::SingleLevel => Depth::Children,
         SearchRequestScope::WholeSubtree => Depth::All,
@@ -93,7 +93,7 @@ pub(super) fn search(
         Some(page) => std::str::from_utf8(&page.cookie).map_err(|_| Refusal::control())?,
         None => "",
     };
-    let references = if depth == Depth::All && base.is(&view.head) && after.is_empty() {
+    let references = if depth == Depth::All && head && after.is_empty() {
         references(&view.head, &domain.dns_name, asked)
     } else {
         Vec::new()

@@ -174,12 +174,29 @@ impl Tree {
     /// [`Object::place`]; of the accounts only those that may be meant.
     pub(super) fn below<'a>(
         &'a self,
+        base: Object<'a>,
+        depth: Depth,
+        among: &'a Among,
+        view: &View<'a>,
+        deleted: bool,
+    ) -> Box<dyn Iterator<Item = Object<'a>> + 'a> {
+        match base {
+            Object::Fixed(fixed) => {
+                Box::new(self.inside(fixed.dn.clone(), depth, among, view, deleted))
+            }
+            // Nothing lies below an account.
+            leaf => Box::new((depth != Depth::Children).then_some(leaf).into_iter()),
+        }
+    }
+
+    fn inside<'a>(
+        &'a self,
         base: Dn,
         depth: Depth,
         among: &'a Among,
         view: &View<'a>,
         deleted: bool,
-    ) -> impl Iterator<Item = Object<'a>> {
+    ) -> impl Iterator<Item = Object<'a>> + use<'a> {
         let fits = move |below: Option<usize>| match depth {
             Depth::Base => below == Some(0),
             Depth::Children => below == Some(1),

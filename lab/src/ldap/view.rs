@@ -86,7 +86,7 @@ impl View<'_> {
     }
 
     fn of_user(&self, user: &UserAccount, name: &str) -> Values {
-        let locked = user.locked.then_some(LOCKOUT).unwrap_or_default();
+        let locked = if user.locked { LOCKOUT } else { 0 };
         match name {
             "cn" | "name" | "displayName" | "sAMAccountName" => text(&user.name),
             "userPrincipalName" => text(format!("{}@{}", user.name, self.domain.dns_name)),
