@@ -250,6 +250,11 @@ impl Admin {
         self.text(dn, name).await.unwrap().parse().unwrap()
     }
 
+    pub(crate) async fn lockout_threshold(&mut self, domain: &Domain) -> u32 {
+        let threshold = self.number(&domain.base, "lockoutThreshold").await;
+        u32::try_from(threshold).unwrap()
+    }
+
     /// Tries a password and returns the LDAP result.
     pub(crate) async fn bind(&mut self, domain: &Domain, user: &str, password: &str) -> u32 {
         let mut other = domain.admin().await.ldap;
