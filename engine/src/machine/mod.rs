@@ -7,6 +7,7 @@
 mod action;
 mod consult;
 mod context;
+mod decide;
 mod ending;
 mod evidence;
 mod next;

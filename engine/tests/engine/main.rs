@@ -8,6 +8,7 @@
 )]
 
 mod directory;
+mod directory_stopping;
 mod dispatch;
 mod machine;
 mod platforms;
