@@ -1,12 +1,7 @@
 //! Windows PCs repaired with the directory: the real binary over WinRM and SSH, and LDAPS to the
 //! lab's controllers. No domain credential is there to reach a PC.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
