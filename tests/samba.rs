@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fleetmend_tests::samba::{Account, Domain, Members, Watcher, recipe};
+use fleetmend_tests::samba::{Account, Domain, Members, Watcher, changed, recipe};
 
 const TWO: Members = Members {
     winbind: 2,
@@ -181,6 +181,48 @@ fn what_is_broken_is_broken_and_nothing_escapes_the_watcher() {
     }
     assert!(domain.trust("pc1").is_healthy());
     assert!(domain.trust("pc2").is_healthy(), "the other was touched");
+
+    the_witnesses_see(&domain);
+}
+
+/// What other tests rely on to find a secret would find one, and asking changes nothing.
+fn the_witnesses_see(domain: &Domain) {
+    let before = domain.footprint("pc2");
+    let account = domain.computer("pc2").unwrap().without_logons();
+    assert!(before.contains_key("/var/lib/samba/private/secrets.tdb"));
+    assert!(domain.trust("pc2").is_healthy());
+    assert_eq!(changed(&before, &domain.footprint("pc2")), [""; 0]);
+    assert_eq!(domain.computer("pc2").unwrap().without_logons(), account);
+    domain.shell("pc2", "touch /etc/samba/smb.conf; net ads changetrustpw");
+    let found = changed(&before, &domain.footprint("pc2"));
+    let wanted = [
+        "/etc/samba/smb.conf",
+        "/var/lib/samba/private/secrets.tdb",
+        "content of /var/lib/samba/private/secrets.tdb",
+    ];
+    assert_eq!(found, wanted);
+    assert_ne!(domain.computer("pc2").unwrap().without_logons(), account);
+
+    let known = "Known1".repeat(20);
+    let store = ["net", "changesecretpw", "-f", "-i"];
+    let said = domain.exec_with("pc2", &store, &known);
+    assert_eq!(said.code, 0, "{said:?}");
+    let stored = domain.stored_passwords("pc2");
+    assert_eq!(stored.first(), Some(&Some(known.clone())));
+    domain.shell(
+        "pc2",
+        "printf 'x%sy' canary-in-a-file >/tmp/a; mkdir /run/b; printf canary-in-a-file >/run/b/c",
+    );
+    let found = domain.files_with("pc2", &["canary-in-a-file"]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let found = domain.files_with("pc2", &[&known]);
+    assert!(
+        found
+            .iter()
+            .any(|path| path.ends_with("private/secrets.tdb")),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
 
     let watcher = Watcher::start();
     let run = "a1".repeat(60);

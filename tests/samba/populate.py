@@ -3,7 +3,7 @@
 
 Runs on the domain controller before Samba starts, on its database directly:
 
-    populate.py PASSWORD_OF_THE_ACCOUNTS
+    populate.py LOCKOUT_THRESHOLD (bin | tombstones) <PASSWORD_OF_THE_ACCOUNTS
 """
 
 import sys
@@ -15,7 +15,6 @@ from samba.dsdb import DS_DOMAIN_FUNCTION_2008_R2
 from samba.param import LoadParm
 from samba.samdb import SamDB
 
-LOCKOUT_THRESHOLD = 10
 MINUTE = -60 * 10**7  # intervals count in negative steps of 100 ns
 
 # What each account may do with computers below OU=端末, as directory ACEs. The account itself is
@@ -125,6 +124,7 @@ def enable_recycle_bin(db):
 
 
 def main():
+    threshold, deleted = sys.argv[1:]
     password = sys.stdin.readline().rstrip("\n")
     settings = LoadParm()
     settings.load_default()
@@ -140,10 +140,11 @@ def main():
     for account in RIGHTS:
         db.newuser(account, password)
         db.setexpiry(f"(sAMAccountName={account})", 0, no_expiry_req=True)
-    modify(db, domain, lockoutThreshold=LOCKOUT_THRESHOLD,
+    modify(db, domain, lockoutThreshold=threshold,
            lockoutDuration=30 * MINUTE, lockOutObservationWindow=30 * MINUTE)
     delegate(db, unit)
-    enable_recycle_bin(db)
+    if deleted == "bin":
+        enable_recycle_bin(db)
 
 
 main()

@@ -12,9 +12,10 @@
 )]
 
 mod entry;
+mod files;
 mod watcher;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use entry::Entry;
+pub use files::below as files_below;
 pub use watcher::{Seen, Watcher};
 
 use crate::{Ended, binary, finish, private_file};
@@ -39,6 +41,9 @@ const TOOLS: [&str; 8] = [
     "nsenter",
     "openssl",
 ];
+
+/// Session keys of the channel and answers of the controller.
+const CACHES: [&str; 2] = ["/netlogon_creds_cli.tdb", "/winbindd_cache.tdb"];
 
 /// Where programs are, for the recipe and for what runs on the controller.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -60,6 +65,10 @@ pub struct Members {
     /// `ad1`, `ad2`, …: joined by adcli.
     pub adcli: usize,
 }
+
+/// Wrong passwords that lock an account: more than winbindd spends by itself with a wrong secret
+/// while a test is going on.
+const LOCKOUT: &str = "50";
 
 /// What a command on a node said.
 #[derive(Debug, Clone)]
@@ -140,6 +149,7 @@ impl Domain {
         let mut keeper = Command::new(recipe())
             .args(["up", "--members", &members.winbind.to_string()])
             .args(["--adcli", &members.adcli.to_string()])
+            .args(["--lockout", LOCKOUT])
             .arg(folder.path().join("domain"))
             .env_clear()
             .env("PATH", PATH)
@@ -274,6 +284,75 @@ impl Domain {
     /// Returns a member's account.
     pub fn computer(&self, member: &str) -> Option<Entry> {
         self.account(&format!("{}$", member.to_uppercase()))
+    }
+
+    /// Returns a member's tree of files as it sees it itself.
+    pub fn tree(&self, member: &str) -> PathBuf {
+        let pid = std::fs::read_to_string(self.root().join(member).join("pid")).unwrap();
+        Path::new("/proc")
+            .join(pid.split(' ').next().unwrap())
+            .join("root")
+    }
+
+    /// Returns the files of a member that hold one of these.
+    pub fn files_with(&self, member: &str, needles: &[&str]) -> Vec<PathBuf> {
+        files::with_any(&self.tree(member), needles)
+    }
+
+    /// Returns what a repair could change on a winbind member, by the file's path: the secret and
+    /// the keytab by their content, settings and Samba's files by time, size and mode. Left out are
+    /// Samba's caches, which any use of the channel writes.
+    pub fn footprint(&self, member: &str) -> BTreeMap<String, String> {
+        let said = self.shell(
+            member,
+            "sha256sum /var/lib/samba/private/secrets.tdb /etc/krb5.keytab | sed 's/  / content of /'
+             find /etc /var/lib/samba /root /home -type f -printf '%T@/%s/%m %p\\n'",
+        );
+        said.lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(_, path)| !CACHES.iter().any(|cache| path.ends_with(cache)))
+            .map(|(state, path)| (path.to_owned(), state.to_owned()))
+            .collect()
+    }
+
+    /// Returns the machine passwords that a winbind member has stored: the present one, the one
+    /// before, and the one before that; none that are no text, as Samba's own choices are.
+    pub fn stored_passwords(&self, member: &str) -> Vec<Option<String>> {
+        let dump = self.shell(member, "net primarytrust dumpinfo -f");
+        let mut found = Vec::new();
+        let mut bytes: Option<Vec<u8>> = None;
+        let finish = |bytes: Vec<u8>| {
+            let (pairs, _) = bytes.as_chunks::<2>();
+            let units: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+            String::from_utf16(&units)
+                .ok()
+                .filter(|text| text.is_ascii())
+        };
+        for line in dump.lines() {
+            if line.contains("cleartext_blob") {
+                bytes = Some(Vec::new());
+            } else if let (Some(bytes), true) = (&mut bytes, line.starts_with('[')) {
+                let hex = line
+                    .split(']')
+                    .nth(1)
+                    .unwrap()
+                    .get(1..50)
+                    .unwrap_or_default();
+                bytes.extend(
+                    hex.split_whitespace()
+                        .map(|pair| u8::from_str_radix(pair, 16).unwrap()),
+                );
+            } else if let Some(bytes) = bytes.take() {
+                found.push(finish(bytes));
+            }
+        }
+        found
+    }
+
+    /// Returns how many connections a member's sshd has seen.
+    pub fn connections(&self, member: &str) -> usize {
+        let log = std::fs::read_to_string(self.root().join(member).join("log/sshd.log"));
+        log.unwrap().matches("Connection from ").count()
     }
 
     /// Writes a private file and returns its path.
@@ -415,6 +494,15 @@ impl Drop for Domain {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Returns the files that differ between two footprints.
+pub fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    all.into_iter()
+        .filter(|path| before.get(*path) != after.get(*path))
+        .cloned()
+        .collect()
 }
 
 /// Returns the recipe's path.
