@@ -56,17 +56,25 @@ impl Names {
         }
     }
 
-    /// Returns a filter for whatever may be meant; [`Names::rank`] says what is.
+    /// Returns a filter for whatever may be meant, by attributes that controllers index;
+    /// [`Names::rank`] says what is.
     pub(crate) fn filter(&self) -> String {
         let mut any = format!("(sAMAccountName={})", escape(&self.account));
         any += &format!("(cn={})", escape(self.given.trim_end_matches('$')));
         if let Some(dns) = &self.dns {
-            any += &format!("(dNSHostName={})", escape(dns));
+            any += &format!("(servicePrincipalName=HOST/{})", escape(dns));
         }
         if let Some(guessed) = &self.guessed {
             any += &format!("(sAMAccountName={})", escape(guessed));
         }
         format!("(&(objectCategory=computer)(|{any}))")
+    }
+
+    /// Returns the filter for an account that bears the DNS name and no service name. `dNSHostName`
+    /// is not indexed: the controller looks at every computer that it has.
+    fn slow_filter(&self) -> Option<String> {
+        let dns = escape(self.dns.as_deref()?);
+        Some(format!("(&(objectCategory=computer)(dNSHostName={dns}))"))
     }
 
     /// Returns how well the object fits, 0 best; none if it does not.
@@ -130,18 +138,25 @@ pub(crate) async fn find(
     // These decide which it is.
     let mut wanted = vec!["sAMAccountName", "dNSHostName", "cn"];
     wanted.extend(attributes);
-    let filter = names.filter();
-    let question = Question {
-        doing: "find a computer",
-        base: &session.domain,
-        scope: Scope::Subtree,
-        filter: &filter,
-        attributes: &wanted,
-        controls,
-        size_limit: MOST,
-    };
-    let answer = controller.search(&question, limit).await?;
-    names.choose(&session.dc, answer.entries)
+    for filter in [Some(names.filter()), names.slow_filter()]
+        .into_iter()
+        .flatten()
+    {
+        let question = Question {
+            doing: "find a computer",
+            base: &session.domain,
+            scope: Scope::Subtree,
+            filter: &filter,
+            attributes: &wanted,
+            controls: controls.clone(),
+            size_limit: MOST,
+        };
+        let answer = controller.search(&question, limit).await?;
+        if let Some(entry) = names.choose(&session.dc, answer.entries)? {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }
 
 /// Finds the computer; not finding it is an error that says what it is worth.

@@ -325,9 +325,18 @@ async fn reads_a_computer_by_each_of_its_names() {
     admin.computer(&twin, &[("dNSHostName", &dns)]).await;
     let read = done(&directory, action, on(&name)).await;
     assert_eq!(read["duplicates"], 1);
-    let twins = done(&directory, action, on(&dns)).await;
+    // The one with the service name is the one that Kerberos means.
+    assert_eq!(done(&directory, action, on(&dns)).await["dn"], dn);
+    let third = unique("third");
+    let (alone, shared) = (unique("alone"), format!("shared-{third}.{}", domain.name));
+    admin.computer(&alone, &[("dNSHostName", &shared)]).await;
+    assert_eq!(
+        done(&directory, action, on(&shared)).await["sam_account_name"],
+        format!("{alone}$")
+    );
+    admin.computer(&third, &[("dNSHostName", &shared)]).await;
+    let twins = done(&directory, action, on(&shared)).await;
     assert_eq!(twins["error"]["error_id"], "ComputerAmbiguous");
-
     let read = done(&directory, action, on("no-such-pc")).await;
     assert_eq!(
         (&read["found"], &read["deleted"]),

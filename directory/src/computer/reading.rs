@@ -191,16 +191,14 @@ async fn duplicates(
 ) -> Result<usize, DirectoryError> {
     let mut any = String::new();
     if let Some(dns) = &state.dns_host_name {
-        any += &format!(
-            "(dNSHostName={0})(servicePrincipalName=HOST/{0})",
-            escape(dns)
-        );
+        let dns = escape(dns);
+        // Not indexed, so only among computers; a service name may be anybody's.
+        any += &format!("(&(objectCategory=computer)(dNSHostName={dns}))");
+        any += &format!("(servicePrincipalName=HOST/{dns})");
     }
     for name in state.service_names.iter().flatten() {
-        let host = name
-            .get(..5)
-            .is_some_and(|start| start.eq_ignore_ascii_case("HOST/"));
-        if host {
+        let host = name.get(..5);
+        if host.is_some_and(|start| start.eq_ignore_ascii_case("HOST/")) {
             any += &format!("(servicePrincipalName={})", escape(name));
         }
     }
