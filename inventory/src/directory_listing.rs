@@ -7,6 +7,10 @@ use crate::graph::Graph;
 use crate::group_names::GroupNames;
 use crate::{DirectorySource, Options, Place, yaml_source};
 
+/// The unit in which Active Directory keeps domain controllers; its name is the same in every
+/// language.
+const CONTROLLERS: &str = "Domain Controllers";
+
 /// Computers as a directory lists them.
 #[derive(Clone, Debug)]
 pub struct DirectoryListing {
@@ -38,6 +42,8 @@ pub struct ListedPc {
 /// Computers of a listing that no host was made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
+    /// They are domain controllers, which are mended by other means.
+    pub controllers: Vec<String>,
     /// Their accounts are disabled.
     pub disabled: Vec<String>,
     /// Their names cannot be those of hosts.
@@ -50,6 +56,7 @@ impl LeftOut {
     /// Returns one line for each reason that there is.
     pub fn lines(&self) -> Vec<String> {
         [
+            (&self.controllers, "in the unit of the domain controllers"),
             (&self.disabled, "with a disabled account"),
             (&self.unusable, "with a name that no host can have"),
             (&self.doubles, "with the DNS name of another computer"),
@@ -89,7 +96,9 @@ impl DirectoryListing {
         computers.sort_by(|a, b| (&b.last_logon, &a.name).cmp(&(&a.last_logon, &b.name)));
         for pc in computers {
             let name = pc.host_name();
-            if pc.enabled == Some(false) {
+            if pc.ou.first().is_some_and(|unit| unit == CONTROLLERS) {
+                out.controllers.push(name);
+            } else if pc.enabled == Some(false) {
                 out.disabled.push(name);
             } else if !is_host(&name) || pc.dns_name.as_deref().is_some_and(|dns| !is_host(dns)) {
                 out.unusable.push(name);
@@ -102,7 +111,13 @@ impl DirectoryListing {
                 by_name.insert(name, pc);
             }
         }
-        for names in [&mut out.disabled, &mut out.unusable, &mut out.doubles] {
+        let LeftOut {
+            controllers,
+            disabled,
+            unusable,
+            doubles,
+        } = &mut out;
+        for names in [controllers, disabled, unusable, doubles] {
             names.sort();
         }
         (by_name.into_values().collect(), out)

@@ -81,6 +81,7 @@ fn school() -> DirectoryListing {
             enabled: Some(false),
             ..pc("OLD", &["端末"])
         },
+        pc("DC1", &["Domain Controllers"]),
     ])
 }
 
@@ -88,6 +89,7 @@ fn school() -> DirectoryListing {
 fn a_listing_is_an_inventory() {
     let expected = "\
 # from corp.example.jp
+# 1 computer in the unit of the domain controllers left out: dc1
 # 1 computer with a disabled account left out: old
 all:
   children:
@@ -298,9 +300,9 @@ fn files_outweigh_the_directory() {
     assert_eq!((second.port, second.groups.len()), (Some(5986), 4));
     assert_eq!(host(&inventory, "new").address, "new.corp.example.jp");
     let told = warnings(&inventory);
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
     assert!(
-        told[0].ends_with("1 computer with a disabled account left out: old"),
+        told[1].ends_with("1 computer with a disabled account left out: old"),
         "{told:?}"
     );
 }

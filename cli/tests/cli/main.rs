@@ -9,6 +9,7 @@
 
 mod demo;
 mod directory;
+mod directory_lab;
 mod errors;
 mod help;
 mod lab;
