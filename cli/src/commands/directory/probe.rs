@@ -19,11 +19,10 @@ use crate::printer::Printer;
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProbeArgs {
     /// Then try this account, too, exactly once, unless it is near its lockout
-    #[arg(long, value_name = "USER", env = "FLEETMEND_DOMAIN_USER")]
+    #[arg(long, value_name = "USER")]
     domain_user: Option<String>,
     /// Read its password from FILE instead of asking
     #[arg(long, value_name = "FILE", requires = "domain_user")]
-    #[arg(env = "FLEETMEND_DOMAIN_PASSWORD_FILE", hide_env_values = true)]
     domain_password_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
