@@ -1,8 +1,6 @@
 //! The Samba domain that tests/run started, and an administrator who prepares and inspects it
 //! without the code under test.
 
-mod proxy;
-
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +16,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use proxy::Proxy;
+use crate::proxy::Proxy;
 
 pub(crate) struct Domain {
     folder: PathBuf,
