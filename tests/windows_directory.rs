@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fleetmend_lab::domain::{AccountState, PasswordId};
 use fleetmend_lab::machine::MachineSecret;
@@ -162,6 +162,45 @@ async fn the_pc_changes_its_password_unless_told_not_to() {
                 .all(|outcome| outcome == "healthy")
         );
         assert_eq!(held(&site), mended, "healthy PCs are left alone");
+    }
+}
+
+/// The longest run of letters and digits; a machine password is one of 120.
+fn longest_word(bytes: &[u8]) -> usize {
+    let words = bytes.split(|byte| !byte.is_ascii_alphanumeric());
+    words.map(<[u8]>::len).max().unwrap_or_default()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![path],
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_that_was_made_is_written_nowhere() {
+    let site = site(&[Scenario::PasswordMismatch, Scenario::StoreCutShort]).await;
+    let ended = run(&site, &["--set", "rotate_afterwards=false", "-vvv"]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err());
+    assert!(ended.stderr.len() > 1000, "nothing was told");
+    let files = files_below(&site.data());
+    assert!(!files.is_empty());
+    let mut texts: Vec<(PathBuf, Vec<u8>)> = vec![
+        ("stdout".into(), ended.stdout),
+        ("stderr".into(), ended.stderr),
+    ];
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        texts.push((file, bytes));
+    }
+    for (place, bytes) in texts {
+        let longest = longest_word(&bytes);
+        assert!(longest < 100, "{}: {longest}", place.display());
     }
 }
 
