@@ -33,7 +33,7 @@ function Get-RegistryValue([string]$Key, [string]$Name) {
 function Set-OwnTime([long]$FileTime, [string]$Source) {
     $own.last_set = Format-Time ([datetime]::FromFileTimeUtc($FileTime))
     # 1970 by that count.
-    $own.last_set_unix = [Math]::Round(($FileTime - 116444736000000000) / 10000000, 3)
+    $own.last_set_unix = [Math]::Round(($FileTime - 116444736000000000) / 10000000.0, 3)
     $own.source = $Source
 }
 
