@@ -28,6 +28,7 @@ pub struct SimPc {
 struct Inner {
     machine: Mutex<Machine>,
     shared: Arc<Shared>,
+    record: Mutex<Option<Arc<Mutex<Vec<u8>>>>>,
 }
 
 impl SimPc {
@@ -37,6 +38,7 @@ impl SimPc {
             inner: Arc::new(Inner {
                 machine: Mutex::new(machine),
                 shared,
+                record: Mutex::default(),
             }),
         }
     }
@@ -49,6 +51,18 @@ impl SimPc {
     /// Returns what it shares with the other PCs of its lab.
     pub fn shared(&self) -> &Shared {
         &self.inner.shared
+    }
+
+    /// Notes from now on every command line and every byte of standard input that reaches it, as
+    /// its processes see them: nothing on the way there hides them any more.
+    pub fn record(&self) {
+        *lock(&self.inner.record) = Some(Arc::default());
+    }
+
+    /// Returns what [`SimPc::record`] noted.
+    pub fn received(&self) -> Vec<u8> {
+        let record = lock(&self.inner.record).clone();
+        record.map_or_else(Vec::new, |record| lock(&record).clone())
     }
 
     /// Waits as long as work of this length takes here.
@@ -92,11 +106,17 @@ impl Pc for SimPc {
         count(&self.shared().counters.processes);
         let (stdin, input) = mpsc::channel(PIPE_CHUNKS);
         let (sender, output) = mpsc::channel(PIPE_CHUNKS);
+        let record = lock(&self.inner.record).clone();
+        if let Some(record) = &record {
+            let mut record = lock(record);
+            record.extend_from_slice(command.line.as_bytes());
+            record.push(b'\n');
+        }
         let kill = self.shared().cancel.child_token();
         let pc = self.clone();
         let cut = kill.clone();
         self.shared().tasks.spawn(async move {
-            let stdio = Stdio::new(input, sender);
+            let stdio = Stdio::new(input, sender).recorded(record);
             tokio::select! {
                 biased;
                 () = cut.cancelled() => {}

@@ -1,8 +1,11 @@
 //! The standard streams of a simulated process, from its own side.
 
+use std::sync::{Arc, Mutex};
+
 use tokio::sync::mpsc;
 
 use crate::process::Output;
+use crate::shared::lock;
 
 /// Whoever read the process's output has gone; the process has nothing more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(crate) struct Stdio {
     rest: Vec<u8>,
     /// Up to where `rest` holds no line feed.
     searched: usize,
+    /// Where everything that is read is noted, if anybody wants to know.
+    record: Option<Arc<Mutex<Vec<u8>>>>,
 }
 
 impl Stdio {
@@ -30,7 +35,21 @@ impl Stdio {
             output,
             rest: Vec::new(),
             searched: 0,
+            record: None,
         }
+    }
+
+    /// Returns it noting down what is read.
+    pub(crate) fn recorded(self, record: Option<Arc<Mutex<Vec<u8>>>>) -> Self {
+        Self { record, ..self }
+    }
+
+    async fn receive(&mut self) -> Option<Vec<u8>> {
+        let bytes = self.input.recv().await?;
+        if let Some(record) = &self.record {
+            lock(record).extend_from_slice(&bytes);
+        }
+        Some(bytes)
     }
 
     /// Writes to standard output, in chunks.
@@ -76,7 +95,7 @@ impl Stdio {
                 return Some(line);
             }
             self.searched = self.rest.len();
-            match self.input.recv().await {
+            match self.receive().await {
                 Some(_) if self.rest.len() > MAX_LINE => return None,
                 Some(bytes) => self.rest.extend_from_slice(&bytes),
                 None if self.rest.is_empty() => return None,
@@ -90,7 +109,7 @@ impl Stdio {
 
     /// Reads everything up to the end of input.
     pub(crate) async fn all(&mut self) -> Vec<u8> {
-        while let Some(bytes) = self.input.recv().await {
+        while let Some(bytes) = self.receive().await {
             if self.rest.len() > MAX_LINE {
                 break;
             }
