@@ -24,9 +24,10 @@ async fn it_ends_as_promised_within_half_a_minute() {
     assert_eq!(outcomes.len(), 24);
     for class in [
         "healthy",
-        "repaired(secure-channel-repair)",
+        "repaired(machine-password-reset)",
         "not-repaired(time-skew",
-        "not-repaired(account-missing-or-disabled",
+        "not-repaired(account-missing(",
+        "blocked(enable-accounts)",
         "not-repaired(no-dc",
         "access-denied(logon)",
         "unreachable(",

@@ -4,12 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use fleetmend_lab::{InventoryFiles, Lab, LabOptions};
+use fleetmend_directory::Server;
+use fleetmend_lab::{DOMAIN, InventoryFiles, Lab, LabOptions};
 use fleetmend_model::Secret;
 use fleetmend_playbooks::library_scripts;
 use fleetmend_transport::Script;
 use jiff::Timestamp;
 
+use crate::args::DirectoryArgs;
 use crate::data_dir::{create_private, data_dir};
 use crate::error::CliError;
 
@@ -31,6 +33,18 @@ pub(crate) fn options(pcs: usize) -> Result<LabOptions, CliError> {
 pub(crate) struct LabFolder {
     folder: PathBuf,
     passwords: Vec<PathBuf>,
+}
+
+/// Where a lab's passwords are.
+pub(crate) struct PasswordFiles {
+    /// The local administrator's.
+    pub(crate) local: PathBuf,
+    /// That of the account that may repair from a PC.
+    pub(crate) domain: PathBuf,
+    /// That of the account that may reset computers in the directory.
+    pub(crate) directory: PathBuf,
+    /// That of the account that may read LAPS.
+    pub(crate) laps: PathBuf,
 }
 
 impl LabFolder {
@@ -75,10 +89,7 @@ impl LabFolder {
     /// # Errors
     /// A file cannot be written.
     pub(crate) fn write(&self, lab: &Lab) -> Result<(), CliError> {
-        let (ca, known_hosts) = (
-            self.folder.join("lab-ca.pem"),
-            self.folder.join("known_hosts"),
-        );
+        let (ca, known_hosts) = (self.ca(), self.folder.join("known_hosts"));
         let files = InventoryFiles {
             ca: ca.display().to_string(),
             known_hosts: known_hosts.display().to_string(),
@@ -94,14 +105,39 @@ impl LabFolder {
     }
 
     /// Writes the lab's passwords, drawn for it alone, for its owner only; they go with the
-    /// folder's owner. Returns the files of the local and of the domain account.
+    /// folder's owner.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub(crate) fn write_passwords(&mut self, lab: &Lab) -> Result<(PathBuf, PathBuf), CliError> {
-        let local = self.secret("local-admin.password", &lab.local_credential().password)?;
-        let domain = self.secret("domain.password", &lab.domain_credential().password)?;
-        Ok((local, domain))
+    pub(crate) fn write_passwords(&mut self, lab: &Lab) -> Result<PasswordFiles, CliError> {
+        let local = &lab.local_credential().password;
+        let directory = &lab.directory_credential().password;
+        Ok(PasswordFiles {
+            local: self.secret("local-admin.password", local)?,
+            domain: self.secret("domain.password", &lab.domain_credential().password)?,
+            directory: self.secret("directory.password", directory)?,
+            laps: self.secret("laps.password", &lab.laps_credential().password)?,
+        })
+    }
+
+    /// Returns the arguments with which the lab's domain is asked.
+    pub(crate) fn directory(&self, lab: &Lab, passwords: &PasswordFiles) -> DirectoryArgs {
+        let servers = lab.controllers().iter().map(|dc| Server {
+            host: dc.ldaps().ip().to_string(),
+            port: Some(dc.ldaps().port()),
+        });
+        DirectoryArgs {
+            directory: Some(DOMAIN.to_owned()),
+            directory_server: servers.collect(),
+            directory_user: Some(lab.directory_credential().user.clone()),
+            directory_password_file: Some(passwords.directory.clone()),
+            directory_ca: Some(self.ca()),
+            ..DirectoryArgs::default()
+        }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.folder.join("lab-ca.pem")
     }
 
     fn secret(&mut self, name: &str, secret: &Secret) -> Result<PathBuf, CliError> {

@@ -1,6 +1,7 @@
 //! `fleetmend demo`: a lab, and the very same run over it that `run` makes over real PCs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_lab::{Lab, LabPc, Pace};
@@ -9,9 +10,7 @@ use fleetmend_report::RunReport;
 
 use super::lab::{announce, close, not_started};
 use super::run::show;
-use crate::args::{
-    DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, TextLanguage,
-};
+use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, TextLanguage};
 use crate::credentials::Passwords;
 use crate::directory::Directory;
 use crate::error::CliError;
@@ -79,7 +78,7 @@ pub(crate) async fn cmd_demo(args: &DemoArgs, printer: &Printer) -> Result<u8, C
     let mut folder = LabFolder::create(args.to.as_deref(), "demo")?;
     let lab = Lab::start(options).await.map_err(not_started)?;
     folder.write(&lab)?;
-    let ended = run(args, &lab, &folder, printer).await?;
+    let ended = run(args, &lab, &mut folder, printer).await?;
     let code = judge(&ended, &lab, printer);
     let path = quoted(folder.path());
     printer.note(&format!(
@@ -98,7 +97,7 @@ pub(crate) async fn cmd_demo(args: &DemoArgs, printer: &Printer) -> Result<u8, C
 async fn run(
     args: &DemoArgs,
     lab: &Lab,
-    folder: &LabFolder,
+    folder: &mut LabFolder,
     printer: &Printer,
 ) -> Result<Ended, CliError> {
     let inventory = InventoryArgs {
@@ -110,18 +109,20 @@ async fn run(
         connect_timeout: CONNECT,
         ..LogonArgs::default()
     };
-    let (local, account) = (lab.local_credential(), lab.domain_credential());
+    let local = lab.local_credential();
     let domain = DomainArgs {
-        domain_user: Some(account.user.clone()),
-        allow_credential_on_pcs: true,
         language: args.language,
         ..DomainArgs::default()
     };
     let playbooks = Playbooks::load("trust-repair")?;
-    let arguments = DirectoryArgs::default();
-    let pcs = Pcs::read(&inventory, &logon, &mut Directory::new(&arguments), printer).await?;
-    let plan = plan::of_playbook(&playbooks, RunMode::Repair, &pcs, &logon, &domain)?;
-    let passwords = Passwords::known(&local.user, local.password.clone(), Some(account.clone()));
+    let arguments = folder.write_passwords(lab)?;
+    let arguments = folder.directory(lab, &arguments);
+    let mut directory = Directory::new(&arguments);
+    let pcs = Pcs::read(&inventory, &logon, &mut directory, printer).await?;
+    let mut plan = plan::of_playbook(&playbooks, RunMode::Repair, &pcs, &logon, &domain)?;
+    let passwords = Passwords::known(&local.user, local.password.clone(), None);
+    let open = directory.for_playbooks().await?;
+    plan.directory = open.as_ref().map(|open| open.user.clone());
     let journal = RunJournal::open(Some(folder.path()))?;
     printer.note("a demo: these PCs are simulated on this machine, the sockets are real\n");
     printer.note(
@@ -133,8 +134,8 @@ async fn run(
             of: pcs.of,
             accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
             domain_user: passwords.domain_user(),
-            credential_on_pcs: true,
-            directory: None,
+            credential_on_pcs: false,
+            directory: open.as_ref().map(|open| open.line(false)),
             journal: journal.path().display().to_string(),
         }
         .text(printer.stderr_width()),
@@ -144,7 +145,8 @@ async fn run(
         data_dir: None,
         notify_webhook: None,
     })?;
-    job::execute(plan, passwords, None, &journal, &show, printer).await
+    let port = open.map(|open| open.directory as Arc<dyn fleetmend_directory::Directory>);
+    job::execute(plan, passwords, port, &journal, &show, printer).await
 }
 
 /// Compares every PC's end with the lab's table and says what came of it.
@@ -156,7 +158,7 @@ fn judge(ended: &Ended, lab: &Lab, printer: &Printer) -> u8 {
         .pcs()
         .iter()
         .map(|pc| (pc, outcome(&ended.report, &pc.name)))
-        .filter(|(pc, outcome)| *outcome != Some(&pc.expected))
+        .filter(|(pc, outcome)| *outcome != Some(&expected(pc)))
         .collect();
     let pcs = lab.pcs().len();
     if wrong.is_empty() {
@@ -167,7 +169,8 @@ fn judge(ended: &Ended, lab: &Lab, printer: &Printer) -> u8 {
         let ended = outcome.map_or_else(|| "no result".to_owned(), ToString::to_string);
         printer.warning(&format!(
             "{} ended {ended}, expected {}",
-            pc.name, pc.expected
+            pc.name,
+            expected(pc)
         ));
     }
     printer.warning(&format!(
@@ -175,6 +178,10 @@ fn judge(ended: &Ended, lab: &Lab, printer: &Printer) -> u8 {
         wrong.len()
     ));
     exit_code::NOT_WELL
+}
+
+fn expected(pc: &LabPc) -> Outcome {
+    pc.scenario.expected_with_directory(pc.transport)
 }
 
 fn outcome<'a>(report: &'a RunReport, name: &str) -> Option<&'a Outcome> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use fleetmend_lab::{Answers, Lab, LabError, Pace};
 
-use crate::args;
+use crate::args::{self, DirectoryArgs};
 use crate::error::CliError;
 use crate::exit_code;
 use crate::interrupt;
@@ -28,8 +28,8 @@ Examples:
   fleetmend lab up 100
   fleetmend lab up 1000 --latency 200ms --to ./lab
 
-The PCs listen on loopback addresses (127.x.y.z) only and speak real WinRM and SSH. Everything
-behind that is simulated.";
+The PCs listen on loopback addresses (127.x.y.z) only and speak real WinRM and SSH; their
+domain's controllers speak real LDAPS. Everything behind that is simulated.";
 
 #[derive(Debug, Subcommand)]
 enum LabCommand {
@@ -100,21 +100,48 @@ pub(super) fn announce(
     folder: &mut LabFolder,
     printer: &Printer,
 ) -> Result<(), CliError> {
-    let (local, domain) = folder.write_passwords(lab)?;
+    let files = folder.write_passwords(lab)?;
     let inventory = folder.inventory();
+    let directory = directory_arguments(&folder.directory(lab, &files));
     printer.note(&format!(
-        "{} simulated PCs are up. Try, in another terminal:\n\n  \
-         fleetmend run trust-repair -i {} \\\n      --password-file {} \\\n      \
-         --domain-user '{}' --domain-password-file {} \\\n      --allow-credential-on-pcs\n\n\
+        "{pcs} simulated PCs are up, and {dcs} domain controllers. Try, in another terminal:\n\n  \
+         fleetmend run trust-repair -i {inventory} \\\n      \
+         --password-file {local} \\\n      \
+         {directory}\n\n\
+         Or let a domain credential reach the PCs, instead of the last lines:\n\n      \
+         --domain-user '{user}' --domain-password-file {domain} \\\n      \
+         --allow-credential-on-pcs\n\n\
+         LAPS is read as '{laps_user}', with {laps}. \
          The passwords were drawn for this lab and are removed with it. Ctrl-C ends it. \
          Its inventory:",
-        lab.pcs().len(),
-        quoted(&inventory),
-        quoted(&local),
-        lab.domain_credential().user,
-        quoted(&domain),
+        pcs = lab.pcs().len(),
+        dcs = lab.controllers().len(),
+        inventory = quoted(&inventory),
+        local = quoted(&files.local),
+        user = lab.domain_credential().user,
+        domain = quoted(&files.domain),
+        laps_user = lab.laps_credential().user,
+        laps = quoted(&files.laps),
     ));
     printer.data(&format!("{}\n", inventory.display()))
+}
+
+/// Writes the arguments as they are typed.
+fn directory_arguments(args: &DirectoryArgs) -> String {
+    let mut lines = vec![format!(
+        "--directory {} --directory-user '{}'",
+        args.directory.as_deref().unwrap_or_default(),
+        args.directory_user.as_deref().unwrap_or_default(),
+    )];
+    for (name, path) in [
+        ("--directory-password-file", &args.directory_password_file),
+        ("--directory-ca", &args.directory_ca),
+    ] {
+        lines.extend(path.as_ref().map(|path| format!("{name} {}", quoted(path))));
+    }
+    let servers = args.directory_server.iter();
+    lines.extend(servers.map(|server| format!("--directory-server {server}")));
+    lines.join(" \\\n      ")
 }
 
 /// Ends a lab.

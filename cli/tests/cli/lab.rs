@@ -43,6 +43,20 @@ impl Lab {
         Self { process, folder }
     }
 
+    /// Returns the command that the lab says to try, as a shell would read it.
+    fn suggestion(&mut self) -> Vec<String> {
+        let mut said = BufReader::new(self.process.stderr.take().unwrap()).lines();
+        let mut said = said.by_ref().map(Result::unwrap);
+        said.find(|line| line.contains("Try, in another terminal:"));
+        let command = said.by_ref().skip(1).take_while(|line| !line.is_empty());
+        let command: Vec<String> = command.collect();
+        let words = command.iter().flat_map(|line| line.split_whitespace());
+        words
+            .filter(|word| *word != "\\")
+            .map(|word| word.trim_matches('\'').to_owned())
+            .collect()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -179,6 +193,73 @@ fn a_check_changes_nothing_and_a_run_mends() {
         .args(["show", "--output", "json", "--data-dir"])
         .arg(lab.path("data")));
     assert_eq!(again.stdout, out.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_lab_suggests_repairs_without_a_domain_password_on_a_pc() {
+    let mut lab = Lab::up("2");
+    let suggested = lab.suggestion();
+    assert_eq!(suggested[..3], ["fleetmend", "run", "trust-repair"]);
+    let out = run(command()
+        .args(&suggested[1..])
+        .args(["--yes", "--output", "json", "--data-dir"])
+        .arg(lab.path("data")));
+    assert_eq!(out.code, 0, "{suggested:?}\n{}", out.text());
+    let document: Value = serde_json::from_str(&out.stdout).unwrap();
+    let rungs: Vec<&str> = document["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|host| host["outcome"]["rung"].as_str())
+        .collect();
+    assert_eq!(rungs, ["machine-password-reset"], "{}", out.text());
+    assert!(out.stderr.contains("no domain password reaches any PC"));
+
+    // The same directory lists the computers, and tells the one account what LAPS keeps.
+    let directory = |user: &str, password: &str| {
+        let at = suggested
+            .iter()
+            .position(|word| word == "--directory")
+            .unwrap();
+        let mut words = suggested[at..].to_vec();
+        let mut set = |name: &str, value: String| {
+            let at = words.iter().position(|word| word == name).unwrap();
+            words[at + 1] = value;
+        };
+        set("--directory-user", user.to_owned());
+        set(
+            "--directory-password-file",
+            lab.path(password).display().to_string(),
+        );
+        words
+    };
+    let imported = run(command()
+        .args(["inventory", "import"])
+        .args(directory(r"CORP\svc-laps", "laps.password")));
+    assert_eq!(imported.code, 0, "{}", imported.text());
+    for wanted in ["pc-001.corp.example.jp", "Windows 11 Pro", "経理部"] {
+        assert!(
+            imported.stdout.contains(wanted),
+            "no {wanted}: {}",
+            imported.stdout
+        );
+    }
+    let laps = |user: &str, password: &str| {
+        let words = directory(user, password);
+        run(command()
+            .args(["directory", "laps", "PC-001", "--reveal"])
+            .args(words))
+    };
+    let local = secret(&lab.path("local-admin.password"));
+    let told = laps(r"CORP\svc-laps", "laps.password");
+    assert!(told.stdout.contains(&local), "{}", told.text());
+    let told = laps(r"CORP\svc-directory", "directory.password");
+    assert!(
+        !told.text().contains(&local) && told.code != 0,
+        "{}",
+        told.text()
+    );
 }
 
 #[test]
