@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn times_are_written_as_the_directory_does() {
         let time: Timestamp = "2025-11-26T14:43:25.123456Z".parse().unwrap();
-        assert_eq!(filetime(time), [b"134086346051234560"]);
+        assert_eq!(filetime(time), [b"134086418051234560"]);
         assert_eq!(filetime(Timestamp::UNIX_EPOCH), [b"116444736000000000"]);
         assert_eq!(generalized(time), [b"20251126144325.0Z"]);
         assert_eq!(interval(SignedDuration::from_mins(30)), [b"-18000000000"]);
