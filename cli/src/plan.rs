@@ -104,6 +104,8 @@ pub(crate) struct Playbooks {
     pub(crate) main: Arc<Playbook>,
     /// Its siblings.
     pub(crate) also: Vec<Arc<Playbook>>,
+    /// What the operator set.
+    set: Map<String, Value>,
 }
 
 impl Playbooks {
@@ -119,7 +121,27 @@ impl Playbooks {
         Ok(Self {
             main,
             also: also.into_iter().map(Arc::new).collect(),
+            set: Map::new(),
         })
+    }
+
+    /// Keeps what the operator set.
+    pub(crate) fn with(mut self, set: &[Setting]) -> Self {
+        let values = set.iter();
+        let values = values.map(|set| (set.name.clone(), Value::from(set.value.as_str())));
+        self.set = values.collect();
+        self
+    }
+
+    /// Tells whether a parameter is true: as set, else as a host's variable or the default has it.
+    pub(crate) fn is_on(&self, playbook: &Playbook, name: &str, hosts: &[Arc<Host>]) -> bool {
+        let set = meant_for(playbook, self, &self.set);
+        let is_true = |vars: &BTreeMap<String, Value>| {
+            let values = playbook.resolve_params(&set, vars);
+            values.is_ok_and(|values| values.get(name) == Some(&Value::Bool(true)))
+        };
+        let mut with_it = hosts.iter().filter(|host| host.vars.contains_key(name));
+        is_true(&BTreeMap::new()) || with_it.any(|host| is_true(&host.vars))
     }
 
     /// Returns all of them, the one that was named first.

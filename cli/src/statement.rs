@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fleetmend_model::{Host, HostName, Platform, RunMode};
-use fleetmend_playbooks::{Language, Need, Playbook, Rung, SecretFrom};
+use fleetmend_playbooks::{Language, Need, Parameter, ParameterKind, Playbook, Rung, SecretFrom};
 use fleetmend_report::fold_names;
 
 use crate::plan::{Playbooks, is_unverified};
@@ -81,6 +81,9 @@ impl Statement<'_> {
         for (what, rungs) in self.rungs() {
             line("repairs", &format!("{what}{rungs}"));
         }
+        for text in self.switched_on() {
+            line("allowed", &text);
+        }
         if let Some(text) = self.without_playbook() {
             line("skipped", &text);
         }
@@ -146,7 +149,7 @@ impl Statement<'_> {
     fn rungs(&self) -> Vec<(&'static str, String)> {
         let shown = |playbook: &Playbook| {
             let rungs = playbook.ladder.iter();
-            let rungs = rungs.map(|rung| match self.missing(&rung.needs) {
+            let rungs = rungs.map(|rung| match self.missing(playbook, rung) {
                 None => rung.id.clone(),
                 Some(missing) => format!("{} (not available: {missing})", rung.id),
             });
@@ -155,6 +158,26 @@ impl Statement<'_> {
         let used = self.used().into_iter();
         used.map(|(word, playbook)| (word, shown(playbook)))
             .collect()
+    }
+
+    /// What the operator allowed beyond the defaults, in the playbook's words: it may be that a
+    /// secret is handled otherwise then.
+    fn switched_on(&self) -> Vec<String> {
+        let mut told: Vec<String> = Vec::new();
+        for (_, playbook) in self.used() {
+            let switches = playbook
+                .ladder
+                .iter()
+                .filter_map(|rung| switch(playbook, rung));
+            for switch in switches {
+                let is_on = self.playbooks.is_on(playbook, &switch.name, self.hosts);
+                let text = format!("{}: {}", switch.name, switch.summary.text(self.language));
+                if is_on && !told.contains(&text) {
+                    told.push(text);
+                }
+            }
+        }
+        told
     }
 
     fn without_playbook(&self) -> Option<String> {
@@ -173,7 +196,17 @@ impl Statement<'_> {
         })
     }
 
-    fn missing(&self, needs: &[Need]) -> Option<&'static str> {
+    /// What a rung lacks on every PC, as far as that can be said before one is asked.
+    fn missing(&self, playbook: &Playbook, rung: &Rung) -> Option<String> {
+        if let Some(missing) = self.need_missing(&rung.needs) {
+            return Some(missing.to_owned());
+        }
+        let switch = switch(playbook, rung)?;
+        let is_on = self.playbooks.is_on(playbook, &switch.name, self.hosts);
+        (!is_on).then(|| format!("needs --set {}=true", switch.name))
+    }
+
+    fn need_missing(&self, needs: &[Need]) -> Option<&'static str> {
         let directory = self.directory.as_ref();
         needs.iter().find_map(|need| match need {
             Need::CredentialOnPc(_) if self.domain_user.is_none() => Some("needs --domain-user"),
@@ -192,10 +225,10 @@ impl Statement<'_> {
     }
 
     /// The rungs for which this holds, of all playbooks in use, each name once.
-    fn rungs_that(&self, holds: impl Fn(&Rung) -> bool) -> Vec<&str> {
+    fn rungs_that(&self, holds: impl Fn(&Playbook, &Rung) -> bool) -> Vec<&str> {
         let mut ids: Vec<&str> = Vec::new();
         for (_, playbook) in self.used() {
-            for rung in playbook.ladder.iter().filter(|rung| holds(rung)) {
+            for rung in playbook.ladder.iter().filter(|rung| holds(playbook, rung)) {
                 if !ids.contains(&rung.id.as_str()) {
                     ids.push(&rung.id);
                 }
@@ -207,7 +240,7 @@ impl Statement<'_> {
     /// Which secrets reach PCs.
     fn secrets(&self) -> String {
         let check = self.mode == RunMode::Check;
-        let asking = self.rungs_that(|rung| {
+        let asking = self.rungs_that(|_, rung| {
             let mut needs = rung.needs.iter();
             needs.any(|need| matches!(need, Need::CredentialOnPc(_)))
         });
@@ -219,10 +252,10 @@ impl Statement<'_> {
             Some(user) => format!("the password of {user} reaches no PC"),
             None => "no domain password reaches any PC".to_owned(),
         };
-        let made = self.rungs_that(|rung| {
+        let made = self.rungs_that(|playbook, rung| {
             let mut secrets = rung.steps.iter().flat_map(|step| &step.secrets);
             let gives = secrets.any(|(_, from)| matches!(from, SecretFrom::Made(_)));
-            gives && self.missing(&rung.needs).is_none()
+            gives && self.missing(playbook, rung).is_none()
         });
         if check || made.is_empty() {
             return domain;
@@ -244,6 +277,28 @@ impl DirectoryLine {
             several => format!("{domain} at {dc} (one of {several} controllers) as {user}"),
         }
     }
+}
+
+/// The parameter without which a rung is never tried: its condition begins with it, or one of its
+/// guards is nothing else.
+fn switch<'p>(playbook: &'p Playbook, rung: &Rung) -> Option<&'p Parameter> {
+    let when = rung.when.iter().map(|when| {
+        let text = when.0.text.trim();
+        text.split_once(" and ").map_or(text, |(first, _)| first)
+    });
+    // Of `a and b or c` the first part alone decides nothing.
+    let when = when.filter(|_| {
+        let whole = rung.when.as_ref().map_or("", |when| &when.0.text);
+        !whole
+            .split_once(" and ")
+            .is_some_and(|(_, rest)| !rest.starts_with('(') && rest.contains(" or "))
+    });
+    let guards = rung.guards.iter().map(|guard| guard.require.0.text.trim());
+    when.chain(guards).find_map(|text| {
+        let name = text.strip_prefix("params.")?;
+        let mut all = playbook.parameters.iter();
+        all.find(|parameter| parameter.name == name && parameter.kind == ParameterKind::Boolean)
+    })
 }
 
 /// `a`, `a or b`, `a, b or c`.
@@ -395,6 +450,62 @@ mod tests {
             !text.contains("Windows") && !text.contains("Linux: "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_must_be_asked_for_says_so_and_what_was_is_told() {
+        let text = told(&[Platform::Windows], |_| {});
+        for (rung, parameter) in [
+            ("enable-account", "enable_accounts"),
+            ("restore-account", "restore_accounts"),
+            ("machine-password-ksetup", "ksetup"),
+        ] {
+            let off = format!("{rung} (not available: needs --set {parameter}=true)");
+            assert!(text.contains(&off), "{text}");
+        }
+        assert!(!text.contains("\n  allowed "), "{text}");
+        let secrets = |text: &str| {
+            let line = text.lines().find(|line| line.starts_with("  secrets"));
+            line.unwrap().to_owned()
+        };
+        assert!(!secrets(&text).contains("ksetup"), "{text}");
+        let set = ["ksetup=true".parse().unwrap()];
+        let playbooks = Playbooks::load("trust-repair").unwrap().with(&set);
+        let hosts = hosts(&[Platform::Windows]);
+        let statement = |language| Statement {
+            playbooks: &playbooks,
+            mode: RunMode::Repair,
+            language,
+            hosts: &hosts,
+            of: 1,
+            accounts: Vec::new(),
+            domain_user: None,
+            credential_on_pcs: false,
+            directory: Some(directory()),
+            journal: "j".to_owned(),
+        };
+        let text = statement(Language::En).text(None);
+        assert!(secrets(&text).contains("machine-password-ksetup"), "{text}");
+        assert!(
+            text.contains("\n  allowed   ksetup: ") && text.contains("command line"),
+            "{text}"
+        );
+        assert!(
+            statement(Language::Ja)
+                .text(None)
+                .contains("コマンド ライン")
+        );
+    }
+
+    #[test]
+    fn a_hosts_variable_switches_a_rung_on() {
+        let playbooks = Playbooks::load("trust-repair").unwrap();
+        let mut host = Host::new("pc-1");
+        host.vars.insert("ksetup".to_owned(), true.into());
+        let on = |hosts: &[Arc<Host>]| playbooks.is_on(&playbooks.main, "ksetup", hosts);
+        assert!(on(&[Arc::new(host.clone())]));
+        host.vars.insert("ksetup".to_owned(), false.into());
+        assert!(!on(&[Arc::new(host)]));
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(crate) async fn run_playbook(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let show = show(&args.output)?;
-    let playbooks = Playbooks::load(&args.playbook)?;
+    let playbooks = Playbooks::load(&args.playbook)?.with(&args.domain.set);
     let mut directory = Directory::new(&args.directory);
     if directory.has_account() {
         // Before its password is asked for and spent.
