@@ -9,7 +9,7 @@ use crate::credentials::Passwords;
 use crate::directory::{Open, ask};
 use crate::directory_error::probing;
 use crate::error::CliError;
-use crate::plan::Playbooks;
+use crate::playbooks::Playbooks;
 use crate::printer::Printer;
 
 /// Tries the account by one logon if its password may reach PCs in this run: a wrong one is then

@@ -20,6 +20,7 @@ mod logging;
 mod offline_join;
 mod password;
 mod plan;
+mod playbooks;
 mod printer;
 mod quoted;
 mod statement;

@@ -1,6 +1,9 @@
 //! What is said before anything is touched: what will be done, to how many PCs, with which
 //! secrets.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -8,7 +11,8 @@ use fleetmend_model::{Host, HostName, Platform, RunMode};
 use fleetmend_playbooks::{Language, Need, Parameter, ParameterKind, Playbook, Rung, SecretFrom};
 use fleetmend_report::fold_names;
 
-use crate::plan::{Playbooks, is_unverified};
+use crate::plan::is_unverified;
+use crate::playbooks::Playbooks;
 use crate::wrap::wrap;
 
 /// More names than this are told as a number.
@@ -341,177 +345,4 @@ fn folded(mut names: Vec<&HostName>) -> String {
     let start = names.get(..end.unwrap_or(0)).unwrap_or_default();
     let whole = start.rsplit_once(',').map_or(start, |(whole, _)| whole);
     format!("{}, …", whole.replace(',', ", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hosts(platforms: &[Platform]) -> Vec<Arc<Host>> {
-        let host = |(number, platform): (usize, &Platform)| {
-            let mut host = Host::new(format!("pc-{number}"));
-            host.platform = *platform;
-            Arc::new(host)
-        };
-        platforms.iter().enumerate().map(host).collect()
-    }
-
-    fn directory() -> DirectoryLine {
-        DirectoryLine {
-            domain: "corp.example.jp".to_owned(),
-            dc: "dc1.corp.example.jp".to_owned(),
-            controllers: 2,
-            user: "svc".to_owned(),
-            offline_join: false,
-        }
-    }
-
-    fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> String {
-        let playbooks = Playbooks::load("trust-repair").unwrap();
-        let hosts = hosts(platforms);
-        let mut statement = Statement {
-            playbooks: &playbooks,
-            mode: RunMode::Repair,
-            language: Language::En,
-            hosts: &hosts,
-            of: hosts.len(),
-            accounts: vec![("fleetadmin".to_owned(), hosts.len())],
-            domain_user: None,
-            credential_on_pcs: false,
-            directory: Some(directory()),
-            journal: "j".to_owned(),
-        };
-        change(&mut statement);
-        statement.text(None)
-    }
-
-    #[test]
-    fn a_pc_is_given_its_own_new_secret_and_nothing_else() {
-        let text = told(&[Platform::Windows], |_| {});
-        let directory =
-            "\n  directory corp.example.jp at dc1.corp.example.jp (one of 2 controllers) as svc\n";
-        assert!(text.contains(directory), "{text}");
-        let secrets = text
-            .lines()
-            .find(|line| line.starts_with("  secrets"))
-            .unwrap();
-        assert!(
-            secrets.contains("no domain password reaches any PC; one that needs "),
-            "{secrets}"
-        );
-        assert!(secrets.contains("machine-password-reset"), "{secrets}");
-        assert!(
-            secrets.ends_with(" is given a new secret of its own account, and nothing else"),
-            "{secrets}"
-        );
-    }
-
-    #[test]
-    fn without_a_directory_its_rungs_say_what_they_need() {
-        let text = told(&[Platform::Windows], |statement| statement.directory = None);
-        assert!(
-            text.contains("machine-password-reset (not available: needs --directory)"),
-            "{text}"
-        );
-        assert!(
-            text.contains("  secrets   no domain password reaches any PC\n"),
-            "{text}"
-        );
-        assert!(!text.contains("\n  directory "), "{text}");
-    }
-
-    #[test]
-    fn a_check_gives_nothing_to_anybody() {
-        let text = told(&[Platform::Windows], |statement| {
-            statement.mode = RunMode::Check;
-            statement.domain_user = Some("CORP\\joiner");
-            statement.credential_on_pcs = true;
-        });
-        assert!(
-            text.contains("  secrets   the password of CORP\\joiner reaches no PC\n"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn each_platform_has_its_own_ladder() {
-        let text = told(&[Platform::Windows, Platform::Posix], |_| {});
-        assert!(
-            text.contains("\n  repairs   Windows: netlogon-rediscover, sc-reset, "),
-            "{text}"
-        );
-        assert!(text.contains("\n  repairs   Linux: "), "{text}");
-        assert!(
-            text.contains("offline-join (not available: needs Samba's `net` here)"),
-            "{text}"
-        );
-        let text = told(&[Platform::Posix], |_| {});
-        assert!(
-            !text.contains("Windows") && !text.contains("Linux: "),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn what_must_be_asked_for_says_so_and_what_was_is_told() {
-        let text = told(&[Platform::Windows], |_| {});
-        for (rung, parameter) in [
-            ("enable-account", "enable_accounts"),
-            ("restore-account", "restore_accounts"),
-            ("machine-password-ksetup", "ksetup"),
-        ] {
-            let off = format!("{rung} (not available: needs --set {parameter}=true)");
-            assert!(text.contains(&off), "{text}");
-        }
-        assert!(!text.contains("\n  allowed "), "{text}");
-        let secrets = |text: &str| {
-            let line = text.lines().find(|line| line.starts_with("  secrets"));
-            line.unwrap().to_owned()
-        };
-        assert!(!secrets(&text).contains("ksetup"), "{text}");
-        let set = ["ksetup=true".parse().unwrap()];
-        let playbooks = Playbooks::load("trust-repair").unwrap().with(&set);
-        let hosts = hosts(&[Platform::Windows]);
-        let statement = |language| Statement {
-            playbooks: &playbooks,
-            mode: RunMode::Repair,
-            language,
-            hosts: &hosts,
-            of: 1,
-            accounts: Vec::new(),
-            domain_user: None,
-            credential_on_pcs: false,
-            directory: Some(directory()),
-            journal: "j".to_owned(),
-        };
-        let text = statement(Language::En).text(None);
-        assert!(secrets(&text).contains("machine-password-ksetup"), "{text}");
-        assert!(
-            text.contains("\n  allowed   ksetup: ") && text.contains("command line"),
-            "{text}"
-        );
-        assert!(
-            statement(Language::Ja)
-                .text(None)
-                .contains("コマンド ライン")
-        );
-    }
-
-    #[test]
-    fn a_hosts_variable_switches_a_rung_on() {
-        let playbooks = Playbooks::load("trust-repair").unwrap();
-        let mut host = Host::new("pc-1");
-        host.vars.insert("ksetup".to_owned(), true.into());
-        let on = |hosts: &[Arc<Host>]| playbooks.is_on(&playbooks.main, "ksetup", hosts);
-        assert!(on(&[Arc::new(host.clone())]));
-        host.vars.insert("ksetup".to_owned(), false.into());
-        assert!(!on(&[Arc::new(host)]));
-    }
-
-    #[test]
-    fn names_are_joined_as_people_do() {
-        assert_eq!(any_of(&[]), "");
-        assert_eq!(any_of(&["a"]), "a");
-        assert_eq!(any_of(&["a", "b", "c"]), "a, b or c");
-    }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::exit_code;
-use crate::plan::{self, Playbooks};
+use crate::playbooks::{self, Playbooks};
 use crate::printer::Printer;
 
 /// Show, check and export playbooks
@@ -72,7 +72,7 @@ pub(crate) fn cmd_playbook(args: &PlaybookArgs, printer: &Printer) -> Result<u8,
     match &args.command {
         PlaybookCommand::List { json } => list(*json, printer),
         PlaybookCommand::Show { playbook, json } => {
-            let playbook = plan::playbook(playbook)?;
+            let playbook = playbooks::playbook(playbook)?;
             if *json {
                 print_json(&document(&playbook), printer)
             } else {
@@ -100,7 +100,7 @@ pub(crate) fn cmd_playbook(args: &PlaybookArgs, printer: &Printer) -> Result<u8,
 fn list(json: bool, printer: &Printer) -> Result<(), CliError> {
     let playbooks: Vec<_> = library()
         .into_iter()
-        .map(plan::playbook)
+        .map(playbooks::playbook)
         .collect::<Result<_, _>>()?;
     if json {
         let all = playbooks.iter().map(|playbook| {
