@@ -164,8 +164,7 @@ mod tests {
         #[test]
         fn reads_what_it_writes(value in "[^\\x00]{1,20}", text in ".*") {
             let _ = Dn::parse(&text);
-            prop_assume!(!value.trim().is_empty() && value.trim() == value);
-            let name = Dn::default().child("CN", &value);
+            let name = Dn::default().child("CN", &format!("x{}", value.trim()));
             let read = Dn::parse(&name.to_string());
             prop_assert!(read.is_some_and(|read| read.is(&name)), "{}", name);
         }

@@ -19,6 +19,8 @@ mod schema;
 mod search;
 mod server;
 mod session;
+#[cfg(test)]
+mod session_tests;
 mod tree;
 mod value;
 mod view;

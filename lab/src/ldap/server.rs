@@ -104,6 +104,16 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    pub(super) fn new(dc: &str, shared: Arc<Shared>, options: LdapOptions) -> Self {
+        Self {
+            shared,
+            dc: dc.to_owned(),
+            options,
+            counters: LdapCounters::default(),
+            fault: Mutex::default(),
+        }
+    }
+
     pub(super) fn domain(&self) -> MutexGuard<'_, Domain> {
         self.shared.domain()
     }
@@ -145,13 +155,7 @@ impl LdapServer {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (secure, plain) = (TcpListener::bind(any).await?, TcpListener::bind(any).await?);
         let permits = Arc::new(Semaphore::new(options.connections));
-        let directory = Arc::new(Directory {
-            shared,
-            dc: dc.to_owned(),
-            options,
-            counters: LdapCounters::default(),
-            fault: Mutex::default(),
-        });
+        let directory = Arc::new(Directory::new(dc, shared, options));
         let server = Self {
             directory: Arc::clone(&directory),
             ldaps: secure.local_addr()?,
