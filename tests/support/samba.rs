@@ -286,6 +286,13 @@ impl Domain {
         self.account(&format!("{}$", member.to_uppercase()))
     }
 
+    /// Changes the directory from within, under any right, with `ldbadd` or `ldbmodify`.
+    pub fn write_sam(&self, tool: &str, ldif: &str) {
+        let database = ["-H", "/var/lib/samba/private/sam.ldb"];
+        let said = self.exec_with("dc1", &[tool, database[0], database[1]], ldif);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+
     /// Returns a member's tree of files as it sees it itself.
     pub fn tree(&self, member: &str) -> PathBuf {
         let pid = std::fs::read_to_string(self.root().join(member).join("pid")).unwrap();
