@@ -82,8 +82,11 @@ impl Statement<'_> {
             line("directory", &directory.text());
         }
         // In a check, too: it is what a run with the same arguments could do.
-        for (what, rungs) in self.rungs() {
-            line("repairs", &format!("{what}{rungs}"));
+        for (what, may_run, left_out) in self.rungs() {
+            line("repairs", &format!("{what}{may_run}"));
+            if !left_out.is_empty() {
+                line("left out", &format!("{what}{left_out}"));
+            }
         }
         for text in self.switched_on() {
             line("allowed", &text);
@@ -150,18 +153,20 @@ impl Statement<'_> {
         .collect()
     }
 
-    fn rungs(&self) -> Vec<(&'static str, String)> {
-        let shown = |playbook: &Playbook| {
-            let rungs = playbook.ladder.iter();
-            let rungs = rungs.map(|rung| match self.missing(playbook, rung) {
-                None => rung.id.clone(),
-                Some(missing) => format!("{} (not available: {missing})", rung.id),
-            });
-            rungs.collect::<Vec<_>>().join(", ")
+    /// For each playbook in use: the rungs that may run, and those that cannot with what they
+    /// need.
+    fn rungs(&self) -> Vec<(&'static str, String, String)> {
+        let shown = |(word, playbook): (&'static str, &Playbook)| {
+            let (mut may_run, mut left_out) = (Vec::new(), Vec::new());
+            for rung in &playbook.ladder {
+                match self.missing(playbook, rung) {
+                    None => may_run.push(rung.id.clone()),
+                    Some(missing) => left_out.push(format!("{} ({missing})", rung.id)),
+                }
+            }
+            (word, may_run.join(", "), left_out.join(", "))
         };
-        let used = self.used().into_iter();
-        used.map(|(word, playbook)| (word, shown(playbook)))
-            .collect()
+        self.used().into_iter().map(shown).collect()
     }
 
     /// What the operator allowed beyond the defaults, in the playbook's words: it may be that a

@@ -81,6 +81,13 @@ impl Fleet {
             Event::Interrupted { cut: false } => {
                 self.stopping.get_or_insert(Stopping::Waiting);
             }
+            Event::Resumed { .. } => {
+                self.running.clear();
+                self.stopping = None;
+                // The time between the two says nothing of the rate.
+                self.started = None;
+                self.finishes.clear();
+            }
             Event::RunEnded { .. } => self.running.clear(),
             Event::Host { host, what } => return self.on_host(host, what, record.at),
         }
