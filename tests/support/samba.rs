@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -44,6 +45,9 @@ const TOOLS: [&str; 8] = [
 
 /// Session keys of the channel and answers of the controller.
 const CACHES: [&str; 2] = ["/netlogon_creds_cli.tdb", "/winbindd_cache.tdb"];
+
+/// How many domains this process has built.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Where programs are, for the recipe and for what runs on the controller.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -145,11 +149,14 @@ impl Domain {
         if !Self::is_possible() {
             return None;
         }
+        // Domains of one process must not look alike, if only to be told apart in a log.
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let range = (std::process::id() + nth) % 250 + 1;
         let folder = tempfile::tempdir().unwrap();
         let mut keeper = Command::new(recipe())
             .args(["up", "--members", &members.winbind.to_string()])
             .args(["--adcli", &members.adcli.to_string()])
-            .args(["--lockout", LOCKOUT])
+            .args(["--lockout", LOCKOUT, "--range", &range.to_string()])
             .arg(folder.path().join("domain"))
             .env_clear()
             .env("PATH", PATH)
