@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fleetmend_playbooks::{Playbook, Step};
+use fleetmend_playbooks::{Playbook, Step, library};
 use regex::Regex;
 
 /// Functions whose last argument is how long they may take, in milliseconds.
@@ -134,21 +134,26 @@ fn longest(step: &Step) -> Duration {
 
 #[test]
 fn the_probes_of_every_step_fit_into_its_deadline() {
-    let playbook = Playbook::load_shipped("trust-repair").unwrap();
-    let rungs = playbook.ladder.iter().flat_map(|rung| &rung.steps);
-    let steps = [&playbook.diagnose, &playbook.verify.step];
     let mut seen = BTreeMap::new();
-    // What the controller does ends by its own clock.
-    let scripts = steps.into_iter().chain(rungs);
-    for step in scripts.filter(|step| step.action.is_none()) {
-        let longest = longest(step);
-        assert!(
-            longest + SPARE <= step.deadline,
-            "{} may take {longest:?} and has {:?}",
-            step.script.name,
-            step.deadline
-        );
-        seen.insert(step.script.name.clone(), longest.as_secs());
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        let rungs = playbook.ladder.iter().flat_map(|rung| &rung.steps);
+        let steps = [&playbook.diagnose, &playbook.verify.step];
+        // What the controller does ends by its own clock; for sh, `timeout` bounds each probe.
+        let scripts = steps
+            .into_iter()
+            .chain(rungs)
+            .filter(|step| step.action.is_none() && step.script.name.ends_with(".ps1"));
+        for step in scripts {
+            let longest = longest(step);
+            assert!(
+                longest + SPARE <= step.deadline,
+                "{} may take {longest:?} and has {:?}",
+                step.script.name,
+                step.deadline
+            );
+            seen.insert(step.script.name.clone(), longest.as_secs());
+        }
     }
     // That the sum is one: what is known of each by hand.
     for (name, least) in [

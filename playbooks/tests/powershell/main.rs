@@ -149,7 +149,7 @@ fn no_script_defines_a_function_twice() {
             );
         }
         assert!(
-            known.contains("Invoke-Netlogon"),
+            known.contains("Invoke-Probe"),
             "{script} lost what it includes"
         );
         assert!(!text.contains("#include"), "{script}");
