@@ -106,6 +106,18 @@ async fn a_run_cut_between_the_halves_is_finished_by_the_next(domain: &Domain) {
     child.start_kill().unwrap();
     finish(child).await;
 
+    // The journal alone says that nobody knows how it ended there.
+    let mut arguments: Vec<OsString> = ["show", "--output", "json"].map(OsString::from).into();
+    arguments.extend(["--data-dir".into(), domain.path("data").into()]);
+    let shown = domain.run(arguments).await;
+    let outcome = &shown.outcomes()[member];
+    assert_eq!(
+        outcome,
+        "unknown(repair/machine-password-reset/store)",
+        "{}",
+        shown.out()
+    );
+
     let between = domain.computer(member).unwrap().number("pwdLastSet");
     assert!(between > before, "the account had not been written");
     domain.shell(
