@@ -7,6 +7,8 @@ use fleetmend_transport::ConnectError;
 pub const CREDENTIAL_REFUSED: &str = "credential-refused";
 /// The short code of a refused logon of a domain account.
 pub const DOMAIN_LOGON: &str = "domain-logon";
+/// The short code of a connection that the operator stopped.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// Returns the short code of the failure, as `ConnectFailed` carries it.
 pub fn code(error: &ConnectError) -> &'static str {
@@ -17,7 +19,7 @@ pub fn code(error: &ConnectError) -> &'static str {
         ConnectError::Busy { .. } => "busy",
         ConnectError::Protocol { .. } => "protocol",
         ConnectError::Settings { .. } => "settings",
-        ConnectError::Cancelled => "interrupted",
+        ConnectError::Cancelled => INTERRUPTED,
         _ => "connect",
     }
 }
@@ -45,7 +47,7 @@ pub fn outcome(code: &str) -> Outcome {
             Outcome::AccessDenied { why }
         }
         "settings" | "no-credential" => Outcome::NeedsHands { why },
-        "interrupted" => Outcome::Skipped { why },
+        INTERRUPTED => Outcome::Skipped { why },
         _ => Outcome::Unreachable { why },
     }
 }

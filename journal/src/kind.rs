@@ -7,6 +7,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
     match event {
         Event::RunStarted { .. } => "run-started",
         Event::Interrupted { .. } => "interrupted",
+        Event::Resumed { .. } => "resumed",
         Event::RunEnded { .. } => "run-ended",
         Event::Host { what, .. } => match what {
             HostEvent::Connecting => "connecting",
@@ -37,6 +38,10 @@ mod tests {
         };
         for event in [
             Event::Interrupted { cut: true },
+            Event::Resumed {
+                version: "0.1.0".into(),
+                by: None,
+            },
             Event::RunEnded { exit_code: 0 },
             host(HostEvent::Connecting),
             host(HostEvent::Diagnosed {

@@ -182,7 +182,7 @@ fn insert(connection: &Connection, run_id: i64, record: &Record) -> Result<(), r
                 params![run_id, at, exit_code],
             )?;
         }
-        Event::Host { .. } | Event::Interrupted { .. } => {}
+        Event::Host { .. } | Event::Interrupted { .. } | Event::Resumed { .. } => {}
     }
     Ok(())
 }

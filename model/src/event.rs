@@ -74,6 +74,15 @@ pub enum Event {
         /// False: start nothing new. True: cut what runs.
         cut: bool,
     },
+    /// The run goes on after it was cut: its process died, or it could not store events any more.
+    /// What was open on a PC before this is not known; PCs with a result keep it.
+    Resumed {
+        /// Version of the fleetmend that goes on.
+        version: String,
+        /// Who went on: the account on the controller, where the system tells it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// The run is over; every host has its result.
     RunEnded {
         /// The exit code of the process.

@@ -97,6 +97,8 @@ impl RunReport {
                 }
             }
             Event::Interrupted { .. } => self.interrupted = true,
+            // Whether it was interrupted, its PCs' results tell.
+            Event::Resumed { .. } => self.interrupted = false,
             Event::RunEnded { exit_code } => {
                 self.ended = true;
                 self.exit_code = Some(*exit_code);

@@ -1,7 +1,6 @@
 //! The dispatcher: owns the queue, hears the operator, collects the results.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use fleetmend_model::{CredentialRef, Event, Host, HostEvent};
@@ -12,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::gate::CredentialGate;
 use super::host_task::{Done, Shared, broken, run_host};
+use super::past::{Past, Seen};
 use super::plan::RunPlan;
 use super::ramp::Ramp;
 use super::recorder::Recorder;
 use super::report::{RunEnd, RunReport};
 use super::run::{Ports, failure};
+use super::seed::seed;
 use crate::control::ControlReceiver;
 use crate::machine::{self, PcState, Stop};
 
@@ -27,9 +28,11 @@ pub(super) struct Dispatcher {
     workers: Ramp,
     tasks: JoinSet<Vec<Done>>,
     /// Which PCs a task answers for, should it not come back.
-    charges: BTreeMap<Id, Range<usize>>,
-    /// The first PC that was not begun.
-    next: usize,
+    charges: BTreeMap<Id, Vec<usize>>,
+    /// The PCs that were not begun, each with what is known of it.
+    queue: VecDeque<(usize, PcState)>,
+    /// What events before a cut said of accounts.
+    seen: Vec<Seen>,
     done: Vec<Option<Done>>,
     stop: Stop,
     halted: bool,
@@ -41,6 +44,7 @@ impl Dispatcher {
         recorder: Recorder,
         soft: CancellationToken,
         ports: Ports,
+        mut past: Past,
     ) -> Self {
         if ports.directory.is_none() {
             plan.directory = None;
@@ -60,7 +64,7 @@ impl Dispatcher {
             hard: CancellationToken::new(),
             plan,
         };
-        let count = shared.plan.hosts.len();
+        let (queue, done) = queue(&shared.plan, &mut past);
         Self {
             shared: Arc::new(shared),
             control: ports.control,
@@ -68,21 +72,23 @@ impl Dispatcher {
             workers,
             tasks: JoinSet::new(),
             charges: BTreeMap::new(),
-            next: 0,
-            done: std::iter::repeat_with(|| None).take(count).collect(),
+            queue,
+            seen: past.accounts,
+            done,
             stop: Stop::No,
             halted: false,
         }
     }
 
     pub(super) async fn dispatch(mut self) -> RunReport {
+        seed(&self.shared, &std::mem::take(&mut self.seen)).await;
         let halt = self.shared.recorder.halt().clone();
         let probes: Arc<Semaphore> = self.probes.semaphore();
         let mut tick = tokio::time::interval(self.shared.plan.limits.ramp_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.reset();
-        while self.next < self.done.len() || !self.tasks.is_empty() {
-            let queued = self.next < self.done.len();
+        while !self.queue.is_empty() || !self.tasks.is_empty() {
+            let queued = !self.queue.is_empty();
             tokio::select! {
                 biased;
                 () = halt.cancelled(), if !self.halted => self.on_halt(),
@@ -101,17 +107,18 @@ impl Dispatcher {
     }
 
     fn begin(&mut self, slot: OwnedSemaphorePermit) {
-        let index = self.next;
+        let Some((index, state)) = self.queue.pop_front() else {
+            return;
+        };
         let Some(host) = self.shared.plan.hosts.get(index).cloned() else {
             return;
         };
-        self.next += 1;
         let shared = self.shared.clone();
         let task = self
             .tasks
-            .spawn(async move { vec![run_host(shared, index, host, slot).await] });
+            .spawn(async move { vec![run_host(shared, (index, state), host, slot).await] });
         // Tasks are joined by this very loop only, so it knows each before it can end.
-        self.charges.insert(task.id(), index..index + 1);
+        self.charges.insert(task.id(), vec![index]);
     }
 
     fn on_stop(&mut self, stop: Stop) {
@@ -139,15 +146,15 @@ impl Dispatcher {
 
     /// Gives every PC that was not begun its result.
     fn skip_queue(&mut self, why: &'static str) {
-        let range = self.next..self.done.len();
-        if range.is_empty() {
+        if self.queue.is_empty() {
             return;
         }
-        self.next = self.done.len();
+        let queue = std::mem::take(&mut self.queue);
         let shared = self.shared.clone();
-        let charge = range.clone();
+        let charge = queue.iter().map(|(index, _)| *index).collect();
         let task = self.tasks.spawn(async move {
-            let each = range.map(|index| skip(&shared, index, why));
+            let each = queue.into_iter();
+            let each = each.map(|(index, state)| skip(&shared, index, state, why));
             // As many at once as run at most, so that the journal can store them together.
             let width = shared.plan.limits.max_concurrency.max(1);
             futures::StreamExt::collect(futures::StreamExt::buffer_unordered(
@@ -173,7 +180,7 @@ impl Dispatcher {
             Err(error) => {
                 // Host tasks catch their own panics; here even that failed.
                 tracing::error!(%error, "a task of the dispatcher failed");
-                for index in self.charges.remove(&error.id()).unwrap_or(0..0) {
+                for index in self.charges.remove(&error.id()).unwrap_or_default() {
                     self.mourn(index);
                 }
             }
@@ -244,10 +251,33 @@ impl Dispatcher {
     }
 }
 
-async fn skip(shared: &Shared, index: usize, why: &'static str) -> Done {
+/// Returns the PCs without a result, those amid a repair first, and the results that there are.
+fn queue(plan: &RunPlan, past: &mut Past) -> (VecDeque<(usize, PcState)>, Vec<Option<Done>>) {
+    let mut amid = VecDeque::new();
+    let mut others = VecDeque::new();
+    let mut done = Vec::with_capacity(plan.hosts.len());
+    for (index, host) in plan.hosts.iter().enumerate() {
+        let state = past.take(&host.name);
+        let ended = state.result.clone().map(|result| Done {
+            index,
+            result,
+            exec: None,
+        });
+        match &ended {
+            Some(_) => {}
+            None if state.rung.is_some() => amid.push_back((index, state)),
+            None => others.push_back((index, state)),
+        }
+        done.push(ended);
+    }
+    amid.append(&mut others);
+    (amid, done)
+}
+
+async fn skip(shared: &Shared, index: usize, state: PcState, why: &'static str) -> Done {
     let name = shared.plan.hosts.get(index).map(|host| host.name.clone());
     let name = name.unwrap_or_else(|| fleetmend_model::HostName(String::new()));
-    let result = machine::halted(&PcState::default(), why).into_result(name, 0);
+    let result = machine::halted(&state, why).into_result(name, 0);
     if let Some(host) = shared.plan.hosts.get(index) {
         // If it cannot be stored, the report still has it.
         let _ = shared.recorder.record(finished(host, result.clone())).await;

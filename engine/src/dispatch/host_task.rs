@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleetmend_directory::Directory;
 use fleetmend_model::{
-    Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome, Secret,
+    Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome, Phase, Secret,
 };
 use fleetmend_playbooks::{DecisionError, Situation};
 use fleetmend_transport::{Connector, ExecOutput, Session};
@@ -68,11 +68,11 @@ pub(super) struct Done {
 /// probes; it takes a worker's slot once something answers.
 pub(super) async fn run_host(
     shared: Arc<Shared>,
-    index: usize,
+    (index, state): (usize, PcState),
     host: Arc<Host>,
     slot: OwnedSemaphorePermit,
 ) -> Done {
-    let mut pc = Pc::new(shared, host, slot);
+    let mut pc = Pc::new(shared, host, state, slot);
     let result = match AssertUnwindSafe(pc.drive()).catch_unwind().await {
         Ok(result) => result,
         Err(_) => pc.finish(broken(&pc.state)).await,
@@ -111,6 +111,8 @@ pub(super) struct Pc {
     misfit: Option<DecisionError>,
     pub(super) session: Option<Box<dyn Session>>,
     pub(super) held: Vec<Held>,
+    /// The rung in progress was begun before a cut: its credentials must be taken hold of.
+    must_hold: bool,
     /// Secrets that steps of the rung in progress have made, by name. They live nowhere else.
     pub(super) made: BTreeMap<String, Secret>,
     pub(super) clock: PhaseClock,
@@ -133,7 +135,12 @@ pub(super) enum Slot {
 }
 
 impl Pc {
-    fn new(shared: Arc<Shared>, host: Arc<Host>, slot: OwnedSemaphorePermit) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        host: Arc<Host>,
+        state: PcState,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
         let (situation, misfit) = match shared.plan.situation(&host) {
             Ok(situation) => (situation, None),
             Err(error) => (Situation::default(), Some(error)),
@@ -141,7 +148,9 @@ impl Pc {
         Self {
             shared,
             host,
-            state: PcState::default(),
+            // Only a run that was cut leaves a rung behind, and nobody holds its credentials.
+            must_hold: state.rung.is_some(),
+            state,
             situation,
             misfit,
             session: None,
@@ -178,6 +187,15 @@ impl Pc {
             }
             match self.next() {
                 Action::Connect => self.connect().await?,
+                Action::Run(call) if self.must_hold && call.step.phase == Phase::Repair => {
+                    self.must_hold = false;
+                    if let Err(lack) = self.hold_again().await {
+                        tracing::warn!(host = %self.host.name, %lack, "a rung is not gone on with");
+                        let rung = call.step.rung.unwrap_or_default();
+                        let verified = false;
+                        self.note(HostEvent::RungEnded { rung, verified }).await?;
+                    }
+                }
                 Action::Run(call) => self.run(call).await?,
                 Action::Note(HostEvent::RungStarted { rung, caution }) => {
                     if let Some(ending) = self.start_rung(rung, caution).await? {
@@ -249,6 +267,31 @@ impl Pc {
         stored.map(|_| ())
     }
 
+    /// Takes hold of the credentials of a rung that was begun before a cut; returns the parameter
+    /// whose credential is not to be had.
+    async fn hold_again(&mut self) -> Result<(), String> {
+        let rung = self.state.rung.as_ref().map(|rung| rung.id.clone());
+        let program = self.shared.plan.program(&self.host).cloned();
+        let plan = program.zip(rung);
+        let plan = plan
+            .as_ref()
+            .and_then(|(program, rung)| program.rungs.get(rung));
+        let parameters: BTreeSet<&str> = plan
+            .into_iter()
+            .flat_map(|plan| plan.credentials())
+            .collect();
+        for parameter in parameters {
+            match self.hold(parameter).await {
+                Ok(Some(held)) => self.held.push(held),
+                Ok(None) | Err(_) => {
+                    self.held.clear();
+                    return Err(parameter.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes hold of the credentials that the rung needs, then notes its beginning. Returns the
     /// PC's ending if a credential is not to be had; notes nothing if the machine must think
     /// again.
@@ -259,6 +302,7 @@ impl Pc {
     ) -> Result<Option<Ending>, Halted> {
         self.held.clear();
         self.made.clear();
+        self.must_hold = false;
         let Some(program) = self.shared.plan.program(&self.host).cloned() else {
             return Ok(None);
         };

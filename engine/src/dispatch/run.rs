@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Dispatcher;
+use super::past::{Past, ResumeError};
 use super::plan::RunPlan;
 use super::recorder::Recorder;
 use super::report::{RunEnd, RunReport};
@@ -17,7 +18,7 @@ use crate::control::ControlReceiver;
 use crate::credential_source::CredentialSource;
 use crate::exit_code;
 use crate::journal::{Journal, JournalError};
-use crate::machine::{self, PcState};
+use crate::machine;
 use crate::prober::Prober;
 use crate::program::Job;
 
@@ -46,7 +47,32 @@ pub struct Ports {
 }
 
 /// Runs the plan to its end. Every PC gets exactly one result, whatever breaks.
-pub async fn run(plan: RunPlan, mut ports: Ports) -> RunReport {
+pub async fn run(plan: RunPlan, ports: Ports) -> RunReport {
+    let first = started(&plan);
+    from(plan, ports, Past::default(), first).await
+}
+
+/// Goes on with a run that was cut, under the same plan, to its end. `ports.journal` appends to
+/// that run. PCs with a result keep it and are not touched; the report has every PC.
+///
+/// # Errors
+/// The plan is not the run's own, or the run cannot go on: nothing was stored or touched.
+pub async fn resume(
+    plan: RunPlan,
+    ports: Ports,
+    mut past: Past,
+    by: Option<String>,
+) -> Result<RunReport, ResumeError> {
+    past.check(&plan)?;
+    past.resume();
+    let first = Event::Resumed {
+        version: plan.version.clone(),
+        by,
+    };
+    Ok(from(plan, ports, past, first).await)
+}
+
+async fn from(plan: RunPlan, mut ports: Ports, past: Past, first: Event) -> RunReport {
     let (sender, records) = mpsc::channel(TELL_BUFFER);
     let teller = tokio::spawn(tell(records, ports.reader.take()));
     let soft = CancellationToken::new();
@@ -56,15 +82,15 @@ pub async fn run(plan: RunPlan, mut ports: Ports) -> RunReport {
         plan.limits.journal,
         soft.clone(),
     );
-    let mut report = match recorder.record(started(&plan)).await {
+    let mut report = match recorder.record(first).await {
         Ok(record) => {
-            let mut report = Dispatcher::new(plan, recorder.clone(), soft, ports)
+            let mut report = Dispatcher::new(plan, recorder.clone(), soft, ports, past)
                 .dispatch()
                 .await;
             report.run = Some(record.run);
             conclude(report, &recorder).await
         }
-        Err(_) => nothing_touched(&plan, &recorder),
+        Err(_) => nothing_touched(&plan, &recorder, past),
     };
     drop(recorder);
     report.reader_lost = teller.await.unwrap_or(true);
@@ -96,10 +122,12 @@ async fn conclude(mut report: RunReport, recorder: &Recorder) -> RunReport {
     report
 }
 
-/// The run's beginning could not be stored.
-fn nothing_touched(plan: &RunPlan, recorder: &Recorder) -> RunReport {
+/// The run's beginning, or that it goes on, could not be stored.
+fn nothing_touched(plan: &RunPlan, recorder: &Recorder, mut past: Past) -> RunReport {
     let skipped = |host: &Arc<fleetmend_model::Host>| {
-        machine::halted(&PcState::default(), "journal").into_result(host.name.clone(), 0)
+        let state = past.take(&host.name);
+        let halted = || machine::halted(&state, "journal").into_result(host.name.clone(), 0);
+        state.result.clone().unwrap_or_else(halted)
     };
     RunReport {
         run: None,

@@ -69,6 +69,12 @@ impl Pc {
                     .await;
             }
         };
+        let start = Instant::now();
+        let request = match self.request(plan, script, params) {
+            Ok(request) => request,
+            // Never announced: it certainly did not come to the PC.
+            Err(end) => return self.ended(step, end, start).await,
+        };
         self.note(HostEvent::StepStarted {
             step: step.clone(),
             changes: plan.changes,
@@ -76,14 +82,8 @@ impl Pc {
         })
         .await?;
         let start = Instant::now();
-        let end = match self.request(plan, script, params) {
-            Ok(request) => {
-                let end = self.send(&request, plan, &token).await;
-                self.tell_gate(plan, &end);
-                end
-            }
-            Err(end) => end,
-        };
+        let end = self.send(&request, plan, &token).await;
+        self.tell_gate(plan, &end);
         self.ended(step, end, start).await
     }
 

@@ -12,6 +12,7 @@ mod ending;
 mod evidence;
 mod next;
 mod refusal;
+mod resumed;
 mod rung;
 mod state;
 

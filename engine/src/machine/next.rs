@@ -42,6 +42,10 @@ pub fn next(work: Work<'_>, context: &Context<'_>, state: &PcState) -> Action {
     if context.stop == Stop::Cut {
         return Action::Finish(ending::cut_off(state, "interrupted"));
     }
+    if let (Some(rung), Link::None, None) = (&state.proven, &state.link, &state.rung) {
+        // The controller died between the proof and the result; the PC has no more to tell.
+        return Action::Finish(ending::repaired(state, rung));
+    }
     match &state.link {
         Link::None | Link::Connecting => connect(context, state),
         Link::Failed { why, reason } => Action::Finish(ending::not_connected(state, why, reason)),

@@ -266,6 +266,7 @@ impl PcState {
 
     fn step_ended(&mut self, step: &StepRef, end: &StepEnd) {
         let running = self.running.take();
+        let announced = running.is_some();
         let changes = running.as_ref().is_some_and(|running| running.changes);
         let place = running.map_or(Place::Pc, |running| running.place);
         let ran = !matches!(end, StepEnd::NotRun { .. });
@@ -279,8 +280,9 @@ impl PcState {
         if changes && matches!(end, StepEnd::Unknown { .. }) {
             self.doubt = Some(step.clone());
         }
-        // The controller's steps say nothing of the session.
-        if place == Place::Pc {
+        // The controller's steps say nothing of the session, nor does one of a rung that was not
+        // even announced.
+        if place == Place::Pc && (announced || step.phase != Phase::Repair) {
             self.link_after(step, end);
         }
         match (step.phase, place) {
@@ -414,6 +416,10 @@ impl PcState {
         let idle = rung.last_end.is_none() && rung.answered > 0;
         if !rung.ran && !idle {
             self.tried.remove(id);
+            if rung.last_end.is_none() && self.last.is_some() {
+                // Nothing of it was even begun: the proof to look for is still that of the last.
+                return;
+            }
         }
         self.last = Some(rung);
     }

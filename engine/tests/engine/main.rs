@@ -12,6 +12,7 @@ mod directory_stopping;
 mod dispatch;
 mod machine;
 mod platforms;
+mod resume;
 mod shipped;
 mod stopping;
 mod support;

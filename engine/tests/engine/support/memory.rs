@@ -15,6 +15,8 @@ pub struct MemoryJournal {
     by_host: Mutex<BTreeMap<String, Vec<HostEvent>>>,
     count: watch::Sender<usize>,
     fail_at: Option<usize>,
+    /// Stores no more than this, and never answers after it: the process is about to be killed.
+    freeze_at: Option<usize>,
     pub failed: AtomicBool,
     /// Panic instead of failing; hang instead of failing.
     pub panics: bool,
@@ -28,9 +30,36 @@ impl MemoryJournal {
             by_host: Mutex::default(),
             count: watch::Sender::new(0),
             fail_at,
+            freeze_at: None,
             failed: AtomicBool::new(false),
             panics: false,
             hangs: false,
+        }
+    }
+
+    /// A journal that has these already.
+    pub fn with(records: Vec<Record>) -> Self {
+        let journal = Self::new(None);
+        for record in &records {
+            if let Event::Host { host, what } = &record.event {
+                let mut by_host = journal.by_host.lock().unwrap();
+                let events = by_host.entry(host.0.clone()).or_default();
+                events.push(what.clone());
+            }
+        }
+        journal.count.send_replace(records.len());
+        *journal.records.lock().unwrap() = records;
+        journal
+    }
+
+    pub fn frozen_at(self, freeze_at: Option<usize>) -> Self {
+        Self { freeze_at, ..self }
+    }
+
+    pub fn failing_at(self, at: usize) -> Self {
+        Self {
+            fail_at: Some(at),
+            ..self
         }
     }
 
@@ -65,6 +94,10 @@ impl Journal for MemoryJournal {
     async fn append(&self, event: Event) -> Result<Record, JournalError> {
         // As a disk would: others run in the meantime.
         tokio::task::yield_now().await;
+        let frozen = |most| self.records.lock().unwrap().len() >= most;
+        if self.freeze_at.is_some_and(frozen) {
+            std::future::pending::<()>().await;
+        }
         let record = {
             let mut records = self.records.lock().unwrap();
             let seq = records.len() as u64 + 1;

@@ -8,4 +8,6 @@ mod world;
 pub use directory::{FakeDirectory, MADE};
 pub use judge::{CAUTION, directory_program, posix_program, program};
 pub use memory::MemoryJournal;
-pub use world::{Act, Pc, World, not_repaired, outcomes, quiet, run_world, wait_until};
+pub use world::{
+    Act, Pc, World, not_repaired, outcomes, ports, quiet, resume_world, run_world, wait_until,
+};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetmend_engine::{
-    ControlReceiver, CredentialError, CredentialSource, Job, Ports, Prober, RunLimits, RunPlan,
-    RunReport, control, run,
+    ControlReceiver, CredentialError, CredentialSource, Job, Past, Ports, Prober, RunLimits,
+    RunPlan, RunReport, control, resume, run,
 };
 use fleetmend_model::{
-    Credential, CredentialRef, Host, HostEvent, Outcome, RunMode, Secret, TransportKind,
+    Credential, CredentialRef, Host, HostEvent, Outcome, Record, RunMode, Secret, TransportKind,
 };
 use fleetmend_playbooks::Language;
 use fleetmend_transport::{
@@ -240,9 +240,22 @@ impl World {
 
 /// Runs the plan in the world, with a reader that counts, and checks what always must hold.
 pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiver) -> RunReport {
-    let hosts: Vec<String> = plan.hosts.iter().map(|host| host.name.0.clone()).collect();
-    let (reader, mut seen) = tokio::sync::mpsc::channel(64);
-    let ports = Ports {
+    run_from(world, plan, control, None).await
+}
+
+/// The same for a run that goes on after its records so far.
+pub async fn resume_world(world: &Arc<World>, plan: RunPlan) -> RunReport {
+    let past = Past::of(&world.journal.records());
+    run_from(world, plan, control().1, Some(past)).await
+}
+
+/// Everything that a run in this world needs.
+pub fn ports(
+    world: &Arc<World>,
+    reader: tokio::sync::mpsc::Sender<Record>,
+    control: ControlReceiver,
+) -> Ports {
+    Ports {
         connector: Arc::new(FakeConnector(world.clone())),
         prober: Arc::new(FakeConnector(world.clone())),
         credentials: Arc::new(FakeConnector(world.clone())),
@@ -250,7 +263,19 @@ pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiv
         journal: world.journal.clone(),
         reader: Some(reader),
         control,
-    };
+    }
+}
+
+async fn run_from(
+    world: &Arc<World>,
+    plan: RunPlan,
+    control: ControlReceiver,
+    past: Option<Past>,
+) -> RunReport {
+    let before = world.journal.records().len();
+    let hosts: Vec<String> = plan.hosts.iter().map(|host| host.name.0.clone()).collect();
+    let (reader, mut seen) = tokio::sync::mpsc::channel(64);
+    let ports = ports(world, reader, control);
     let reading = tokio::spawn(async move {
         let mut records = Vec::new();
         while let Some(record) = seen.recv().await {
@@ -258,13 +283,18 @@ pub async fn run_world(world: &Arc<World>, plan: RunPlan, control: ControlReceiv
         }
         records
     });
-    let report = run(plan, ports).await;
+    let report = match past {
+        None => run(plan, ports).await,
+        Some(past) => resume(plan, ports, past, Some("保守".to_owned()))
+            .await
+            .unwrap(),
+    };
     // Dropped sessions clean up in tasks of their own.
     tokio::task::yield_now().await;
     let told = reading.await.unwrap();
     assert_eq!(
         told,
-        world.journal.records(),
+        world.journal.records()[before..],
         "the reader is told what is stored, in order"
     );
     let names: Vec<String> = report

@@ -1,0 +1,261 @@
+//! What a run that was cut had come to, folded from its records.
+
+use std::collections::BTreeMap;
+
+use fleetmend_model::{
+    Event, HostEvent, HostName, HostResult, Phase, Place, Record, RunMode, StepEnd, StepRef,
+};
+
+use super::plan::RunPlan;
+use crate::connect_failure::DOMAIN_LOGON;
+use crate::machine::{self, PcState};
+use crate::program::Job;
+
+/// LDAP's `invalidCredentials` (RFC 4511, 4.1.9).
+const LDAP_INVALID_CREDENTIALS: i64 = 49;
+
+/// What a run that was cut had come to. Made by [`Past::apply`] from every record of the run.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    begun: Option<Begun>,
+    ended: bool,
+    states: BTreeMap<HostName, PcState>,
+    pub(super) accounts: Vec<Seen>,
+}
+
+/// What the run was begun with.
+#[derive(Clone, Debug)]
+struct Begun {
+    mode: RunMode,
+    digest: String,
+    hosts: Vec<HostName>,
+}
+
+/// What an event said of an account.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) host: HostName,
+    pub(super) of: Of,
+    pub(super) word: Word,
+}
+
+/// Where an account was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// For logging on.
+    Logon,
+    /// In the directory, by the controller.
+    Directory,
+    /// In a step that was given it.
+    Step(StepRef),
+    /// In a rung, by its id.
+    Rung(String),
+}
+
+/// What the end of a step says of the account that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Refused(Option<i64>),
+    Proven,
+    Nothing,
+}
+
+/// A plan is not that of the run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeError {
+    /// The journal has no beginning of the run.
+    #[error("the run never began: nothing was touched")]
+    NotBegun,
+    /// It has ended.
+    #[error("the run has ended")]
+    Ended,
+    /// It is a command by hand, which is never repeated.
+    #[error("the run is a command by hand, which is not gone on with")]
+    Exec,
+    /// Repair and check are different.
+    #[error("the run is for another purpose than the plan")]
+    OtherMode,
+    /// The playbook, a script of it or one for another platform is not the same any more.
+    #[error("the playbook has changed since the run began: digest {now}, then {then}")]
+    OtherPlaybook {
+        /// Its digest now.
+        now: String,
+        /// Its digest when the run began.
+        then: String,
+    },
+    /// The PCs are not the same.
+    #[error("the PCs of the plan are not those of the run")]
+    OtherHosts,
+}
+
+impl Past {
+    /// Folds the records of one run, in order.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut past = Self::default();
+        for record in records {
+            past.apply(record);
+        }
+        past
+    }
+
+    /// Takes one more record in.
+    pub fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::RunStarted {
+                mode,
+                digest,
+                hosts,
+                ..
+            } => {
+                self.begun = Some(Begun {
+                    mode: *mode,
+                    digest: digest.clone(),
+                    hosts: hosts.clone(),
+                });
+            }
+            Event::Host { host, what } => self.on_host(host, what),
+            Event::Resumed { .. } => self.resume(),
+            Event::Interrupted { .. } => {}
+            Event::RunEnded { .. } => self.ended = true,
+        }
+    }
+
+    /// Returns the PCs of the run without a result, in its order.
+    pub fn waiting(&self) -> Vec<&HostName> {
+        let hosts = self.begun.iter().flat_map(|begun| &begun.hosts);
+        let has_result = |host: &&HostName| self.result(host).is_some();
+        hosts.filter(|host| !has_result(host)).collect()
+    }
+
+    /// Returns the PCs that were amid a repair, each with its rung, in the order of their names.
+    pub fn amid(&self) -> Vec<(&HostName, &str)> {
+        let states = self.states.iter();
+        states
+            .filter(|(_, state)| state.result.is_none())
+            .filter_map(|(host, state)| Some((host, state.rung.as_ref()?.id.as_str())))
+            .collect()
+    }
+
+    /// Returns how many PCs the run has.
+    pub fn len(&self) -> usize {
+        self.begun.as_ref().map_or(0, |begun| begun.hosts.len())
+    }
+
+    /// Tells whether the run has no PC, or never began.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the result that the PC has already.
+    pub fn result(&self, host: &HostName) -> Option<&HostResult> {
+        self.states.get(host)?.result.as_ref()
+    }
+
+    /// Tells whether the run can go on at all, whatever its plan was.
+    ///
+    /// # Errors
+    /// It never began, has ended, or is a command by hand.
+    pub fn may_go_on(&self) -> Result<(), ResumeError> {
+        self.begun().map(|_| ())
+    }
+
+    /// Tells whether this plan is the run's own.
+    ///
+    /// # Errors
+    /// It is not, or the run cannot go on.
+    pub fn check(&self, plan: &RunPlan) -> Result<(), ResumeError> {
+        let begun = self.begun()?;
+        let Job::Playbook(programs) = &plan.job else {
+            return Err(ResumeError::Exec);
+        };
+        if begun.mode != plan.mode {
+            return Err(ResumeError::OtherMode);
+        }
+        let now = programs.digest();
+        if begun.digest != now {
+            let then = begun.digest.clone();
+            return Err(ResumeError::OtherPlaybook { now, then });
+        }
+        let hosts = plan.hosts.iter().map(|host| &host.name);
+        if !begun.hosts.iter().eq(hosts) {
+            return Err(ResumeError::OtherHosts);
+        }
+        Ok(())
+    }
+
+    fn begun(&self) -> Result<&Begun, ResumeError> {
+        let begun = self.begun.as_ref().ok_or(ResumeError::NotBegun)?;
+        match begun.mode {
+            _ if self.ended => Err(ResumeError::Ended),
+            RunMode::Exec => Err(ResumeError::Exec),
+            RunMode::Repair | RunMode::Check => Ok(begun),
+        }
+    }
+
+    /// Turns every PC's state into the one with which it goes on.
+    pub(super) fn resume(&mut self) {
+        for state in self.states.values_mut() {
+            *state = std::mem::take(state).resumed();
+        }
+    }
+
+    /// Takes the state of a PC out.
+    pub(super) fn take(&mut self, host: &HostName) -> PcState {
+        self.states.remove(host).unwrap_or_default()
+    }
+
+    fn on_host(&mut self, host: &HostName, what: &HostEvent) {
+        let place = match what {
+            HostEvent::StepEnded { step, .. } => self.place_of(host, step),
+            _ => Place::Pc,
+        };
+        if let Some((of, word)) = seen(what, place) {
+            let host = host.clone();
+            self.accounts.push(Seen { host, of, word });
+        }
+        let state = self.states.entry(host.clone()).or_default();
+        *state = std::mem::take(state).apply(what);
+    }
+
+    /// Returns where the step ran that ends now.
+    fn place_of(&self, host: &HostName, step: &StepRef) -> Place {
+        let running = self
+            .states
+            .get(host)
+            .and_then(|state| state.running.as_ref());
+        let running = running.filter(|running| running.step == *step);
+        running.map_or(Place::Pc, |running| running.place)
+    }
+}
+
+/// Returns what an event may say of an account, if it may say anything.
+fn seen(what: &HostEvent, place: Place) -> Option<(Of, Word)> {
+    let (step, end) = match what {
+        HostEvent::ConnectFailed { why, .. } if why == DOMAIN_LOGON => {
+            return Some((Of::Logon, Word::Refused(None)));
+        }
+        HostEvent::RungEnded {
+            rung,
+            verified: true,
+        } => return Some((Of::Rung(rung.clone()), Word::Proven)),
+        HostEvent::StepEnded { step, end, .. } => (step, end),
+        _ => return None,
+    };
+    match (place, end) {
+        (_, StepEnd::NotRun { .. }) => None,
+        (Place::Controller, StepEnd::Failed { code, .. }) => {
+            let refused = *code == Some(LDAP_INVALID_CREDENTIALS);
+            refused.then_some((Of::Directory, Word::Refused(*code)))
+        }
+        (Place::Controller, _) => None,
+        (Place::Pc, _) if step.phase != Phase::Repair => None,
+        (Place::Pc, end) => {
+            let word = match machine::credential_refusal(end) {
+                Some(code) => Word::Refused(Some(code)),
+                None if machine::credential_proven(end) => Word::Proven,
+                None => Word::Nothing,
+            };
+            Some((Of::Step(step.clone()), word))
+        }
+    }
+}
