@@ -71,6 +71,14 @@ pub enum StorageError {
         /// Which.
         run: RunId,
     },
+    /// Another process works on the run.
+    #[error("failed to go on with the run {run}: {} works on it", .by.as_deref().unwrap_or("another process"))]
+    Held {
+        /// Which.
+        run: RunId,
+        /// Who, where it can be told: `process 4711 since …`.
+        by: Option<String>,
+    },
     /// SQLite said something else.
     #[error("failed to use the journal {path}")]
     Sqlite {

@@ -2,13 +2,16 @@
 //!
 //! [`SqliteJournal`] appends the events of one run; an append returns once its event is safe on
 //! disk. [`JournalReader`] reads any run, also while it is being written and after its process
-//! was killed. Why it is built so stands in `docs/decisions/journal-sqlite.md`.
+//! was killed; [`SqliteJournal::resume`] goes on with it. Why it is built so stands in
+//! `docs/decisions/journal-sqlite.md` and `docs/decisions/resume.md`.
 
 mod error;
 mod kind;
+mod lease;
 mod reader;
 mod schema;
 mod sqlite;
+mod sum;
 mod writer;
 
 pub use error::StorageError;

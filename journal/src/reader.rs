@@ -6,8 +6,8 @@ use fleetmend_model::{HostName, Record, RunId, RunMode};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::StorageError;
-use crate::schema;
+use crate::lease::Lease;
+use crate::{StorageError, schema, sum};
 
 /// A run, in short.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub struct RunSummary {
 pub struct JournalReader {
     path: PathBuf,
     connection: Connection,
+    /// Whether runs have plans and events sums: since schema 2.
+    summed: bool,
 }
 
 impl JournalReader {
@@ -41,9 +43,11 @@ impl JournalReader {
     /// # Errors
     /// See [`StorageError`].
     pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let connection = schema::open_read(path)?;
         Ok(Self {
+            summed: schema::version(path, &connection)? >= 2,
             path: path.to_owned(),
-            connection: schema::open_read(path)?,
+            connection,
         })
     }
 
@@ -85,9 +89,9 @@ impl JournalReader {
     /// # Errors
     /// [`StorageError::NoSuchRun`], and see there.
     pub fn for_each(&self, run: RunId, mut take: impl FnMut(Record)) -> Result<(), StorageError> {
-        let run_id = self.run_id(run)?;
-        let query = "SELECT seq, at, body FROM events WHERE run_id = ?1 ORDER BY seq";
-        let mut statement = self.connection.prepare(query).map_err(|e| self.wrap(e))?;
+        let run_id = self.must_have(run)?;
+        let query = self.events("run_id = ?1");
+        let mut statement = self.connection.prepare(&query).map_err(|e| self.wrap(e))?;
         let mut rows = statement.query(params![run_id]).map_err(|e| self.wrap(e))?;
         while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
             take(self.record(run, row)?);
@@ -100,9 +104,9 @@ impl JournalReader {
     /// # Errors
     /// [`StorageError::NoSuchRun`], and see there.
     pub fn host_records(&self, run: RunId, host: &HostName) -> Result<Vec<Record>, StorageError> {
-        let run_id = self.run_id(run)?;
-        let query = "SELECT seq, at, body FROM events WHERE run_id = ?1 AND host = ?2 ORDER BY seq";
-        let mut statement = self.connection.prepare(query).map_err(|e| self.wrap(e))?;
+        let run_id = self.must_have(run)?;
+        let query = self.events("run_id = ?1 AND host = ?2");
+        let mut statement = self.connection.prepare(&query).map_err(|e| self.wrap(e))?;
         let mut rows = statement
             .query(params![run_id, host.0])
             .map_err(|e| self.wrap(e))?;
@@ -111,6 +115,34 @@ impl JournalReader {
             records.push(self.record(run, row)?);
         }
         Ok(records)
+    }
+
+    /// Returns what the run was begun with, if that was kept.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchRun`], and see there.
+    pub fn plan(&self, run: RunId) -> Result<Option<String>, StorageError> {
+        let id = self.must_have(run)?;
+        if !self.summed {
+            return Ok(None);
+        }
+        let query = "SELECT plan, plan_sum FROM runs WHERE id = ?1";
+        let both = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (plan, sum): (Option<String>, Option<i64>) = self
+            .connection
+            .query_row(query, params![id], both)
+            .map_err(|e| self.wrap(e))?;
+        match &plan {
+            Some(text) if sum != Some(sum::of_plan(run, text)) => {
+                Err(self.corrupt(format!("the plan of the run {run} is not what was stored")))
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// Tells whether a process works on the run now.
+    pub fn is_held(&self, run: RunId) -> bool {
+        Lease::is_held(&self.path, run)
     }
 
     /// Reads the whole file and tells whether it is sound. Takes a while on a big one.
@@ -167,9 +199,13 @@ impl JournalReader {
         let seq: i64 = self.column(row, 0)?;
         let at: i64 = self.column(row, 1)?;
         let body: String = self.column(row, 2)?;
+        let sum: Option<i64> = self.column(row, 3)?;
+        let place = u64::try_from(seq).map_err(|_| self.corrupt(format!("event number {seq}")))?;
+        if sum.is_some_and(|sum| sum != sum::of_event(run, place, at, &body)) {
+            return Err(self.corrupt(format!("event {seq} is not what was stored")));
+        }
         let event = serde_json::from_str(&body)
             .map_err(|error| self.corrupt(format!("event {seq} is not readable: {error}")))?;
-        let place = u64::try_from(seq).map_err(|_| self.corrupt(format!("event number {seq}")))?;
         Ok(Record {
             run,
             seq: place,
@@ -178,7 +214,13 @@ impl JournalReader {
         })
     }
 
-    fn run_id(&self, run: RunId) -> Result<i64, StorageError> {
+    fn events(&self, of: &str) -> String {
+        let sum = if self.summed { "sum" } else { "NULL" };
+        format!("SELECT seq, at, body, {sum} FROM events WHERE {of} ORDER BY seq")
+    }
+
+    /// Returns the number by which the file knows the run.
+    pub(crate) fn must_have(&self, run: RunId) -> Result<i64, StorageError> {
         self.connection
             .query_row(
                 "SELECT id FROM runs WHERE run = ?1",

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::StorageError;
 
 /// The schema that this fleetmend writes. A file with a higher number is refused.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// `FLMD`: marks the file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x464C_4D44;
@@ -17,7 +17,8 @@ const APPLICATION_ID: i64 = 0x464C_4D44;
 /// milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// `at` is microseconds since 1970 in UTC; `body` is the event in JSON.
+/// `at` is microseconds since 1970 in UTC; `body` is the event in JSON; `plan` is what the run was
+/// begun with, in the words of whoever began it; a `sum` is of [`crate::sum`].
 const TABLES: &str = "
     CREATE TABLE runs (
         id         INTEGER PRIMARY KEY,
@@ -27,7 +28,9 @@ const TABLES: &str = "
         subject    TEXT,
         hosts      INTEGER NOT NULL DEFAULT 0,
         ended_at   INTEGER,
-        exit_code  INTEGER
+        exit_code  INTEGER,
+        plan       TEXT,
+        plan_sum   INTEGER
     ) STRICT;
     CREATE TABLE events (
         run_id INTEGER NOT NULL REFERENCES runs (id),
@@ -36,10 +39,18 @@ const TABLES: &str = "
         host   TEXT,
         kind   TEXT NOT NULL,
         body   TEXT NOT NULL,
+        sum    INTEGER,
         PRIMARY KEY (run_id, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX events_by_host ON events (run_id, host, seq) WHERE host IS NOT NULL;
     CREATE INDEX events_by_kind ON events (run_id, kind);
+";
+
+/// From schema 1, whose runs have neither plan nor sums.
+const FROM_1: &str = "
+    ALTER TABLE runs ADD COLUMN plan TEXT;
+    ALTER TABLE runs ADD COLUMN plan_sum INTEGER;
+    ALTER TABLE events ADD COLUMN sum INTEGER;
 ";
 
 /// Opens a file for writing; makes it if it is not there.
@@ -157,8 +168,14 @@ fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StorageEr
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(wrap)?;
-    if version(path, &transaction)? == 0 {
-        transaction.execute_batch(TABLES).map_err(wrap)?;
+    let found = version(path, &transaction)?;
+    let change = match found {
+        0 => Some(TABLES),
+        1 => Some(FROM_1),
+        _ => None,
+    };
+    if let Some(change) = change {
+        transaction.execute_batch(change).map_err(wrap)?;
         transaction
             .pragma_update(None, "application_id", APPLICATION_ID)
             .map_err(wrap)?;
@@ -169,7 +186,8 @@ fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StorageEr
     transaction.commit().map_err(wrap)
 }
 
-fn version(path: &Path, connection: &Connection) -> Result<i64, StorageError> {
+/// Returns the schema of a file.
+pub(crate) fn version(path: &Path, connection: &Connection) -> Result<i64, StorageError> {
     number(path, connection, "PRAGMA user_version")
 }
 

@@ -7,9 +7,10 @@ use fleetmend_engine::{Journal, JournalError};
 use fleetmend_model::{Event, Record, RunId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::StorageError;
+use crate::lease::Lease;
 use crate::schema;
 use crate::writer::{Request, Writer};
+use crate::{JournalReader, StorageError};
 
 /// Appends that wait for their turn: as many as the widest run has PCs probed and at work at
 /// once, so that none waits for the channel itself.
@@ -30,10 +31,69 @@ impl SqliteJournal {
     /// # Errors
     /// See [`StorageError`].
     pub fn create(path: &Path) -> Result<Self, StorageError> {
+        Self::begin(path, None)
+    }
+
+    /// The same, and keeps what the run was begun with, for [`JournalReader::plan`]. It is stored
+    /// together with the run's first event, and must hold no secret.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub fn create_with_plan(path: &Path, plan: String) -> Result<Self, StorageError> {
+        Self::begin(path, Some(plan))
+    }
+
+    /// Opens the file to go on with a run, and gives its records so far, in order. Everything is
+    /// checked before: the file, the events' sums, that none is missing.
+    ///
+    /// # Errors
+    /// [`StorageError::Held`]: another process works on the run. [`StorageError::NoSuchRun`],
+    /// [`StorageError::Corrupt`], and see there.
+    pub fn resume(
+        path: &Path,
+        run: RunId,
+        mut take: impl FnMut(Record),
+    ) -> Result<Self, StorageError> {
+        // It must be there and hold the run; a lock for any other would stay for ever.
+        let reader = JournalReader::open(path)?;
+        reader.must_have(run)?;
+        let lease = Lease::take(path, run)?;
+        let connection = schema::open_write(path)?;
+        reader.check()?;
+        let mut last = None;
+        let mut gap = None;
+        reader.for_each(run, |record| {
+            let due = last.map_or(1, |(seq, _)| seq + 1);
+            if record.seq != due {
+                gap.get_or_insert(due);
+            }
+            last = Some((record.seq, record.at));
+            take(record);
+        })?;
+        let corrupt = |detail| StorageError::Corrupt {
+            path: path.to_owned(),
+            detail,
+        };
+        if let Some(seq) = gap {
+            return Err(corrupt(format!("event {seq} of the run {run} is missing")));
+        }
+        let last = last.ok_or_else(|| corrupt(format!("the run {run} has no event")))?;
+        let run_id = reader.must_have(run)?;
+        let writer = Writer::new(path.to_owned(), connection, run, lease);
+        Self::serve(path, run, writer.after(run_id, last))
+    }
+
+    fn begin(path: &Path, plan: Option<String>) -> Result<Self, StorageError> {
         let connection = schema::open_write(path)?;
         let run = RunId(uuid::Uuid::now_v7());
+        let lease = Lease::take(path, run)?;
+        let mut writer = Writer::new(path.to_owned(), connection, run, lease);
+        writer.plan = plan;
+        Self::serve(path, run, writer)
+    }
+
+    fn serve(path: &Path, run: RunId, writer: Writer) -> Result<Self, StorageError> {
         let (requests, served) = mpsc::channel(QUEUE);
-        let writer = Writer::new(path.to_owned(), connection, run);
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.serve(served))

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::StorageError;
 use crate::kind::kind;
+use crate::lease::Lease;
+use crate::{StorageError, sum};
 
 /// How many events one transaction takes at most: it bounds how long the first one waits.
 const BATCH: usize = 512;
@@ -29,6 +30,10 @@ pub(crate) struct Writer {
     run_id: Option<i64>,
     seq: u64,
     at: Timestamp,
+    lease: Lease,
+    /// Stored with the first event.
+    pub(crate) plan: Option<String>,
+    ended: bool,
 }
 
 struct Pending {
@@ -37,7 +42,7 @@ struct Pending {
 }
 
 impl Writer {
-    pub(crate) fn new(path: PathBuf, connection: Connection, run: RunId) -> Self {
+    pub(crate) fn new(path: PathBuf, connection: Connection, run: RunId, lease: Lease) -> Self {
         Self {
             path,
             connection,
@@ -45,6 +50,19 @@ impl Writer {
             run_id: None,
             seq: 0,
             at: Timestamp::UNIX_EPOCH,
+            lease,
+            plan: None,
+            ended: false,
+        }
+    }
+
+    /// Returns the writer that goes on after the last event of a run.
+    pub(crate) fn after(self, run_id: i64, (seq, at): (u64, Timestamp)) -> Self {
+        Self {
+            run_id: Some(run_id),
+            seq,
+            at,
+            ..self
         }
     }
 
@@ -75,6 +93,12 @@ impl Writer {
         }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the journal did not close in order");
+        }
+        // Of a run that never began nothing is left to go on with, either.
+        if self.ended || self.run_id.is_none() {
+            self.lease.end();
+        } else {
+            drop(self.lease);
         }
         if let Some(reply) = close {
             // Who asked may have left meanwhile.
@@ -108,6 +132,7 @@ impl Writer {
                 self.run_id = Some(run_id);
                 self.seq = batch.last().map_or(self.seq, |pending| pending.record.seq);
                 for Pending { record, reply } in batch {
+                    self.ended |= matches!(record.event, Event::RunEnded { .. });
                     // Who asked may have left meanwhile; the event is stored all the same.
                     let _ = reply.send(Ok(record));
                 }
@@ -132,9 +157,11 @@ impl Writer {
                 let at = batch
                     .first()
                     .map_or(0, |pending| pending.record.at.as_microsecond());
+                let plan = self.plan.as_deref();
+                let sum = plan.map(|plan| sum::of_plan(self.run, plan));
                 transaction.execute(
-                    "INSERT INTO runs (run, started_at) VALUES (?1, ?2)",
-                    params![self.run.to_string(), at],
+                    "INSERT INTO runs (run, started_at, plan, plan_sum) VALUES (?1, ?2, ?3, ?4)",
+                    params![self.run.to_string(), at, plan, sum],
                 )?;
                 transaction.last_insert_rowid()
             }
@@ -157,11 +184,21 @@ fn insert(connection: &Connection, run_id: i64, record: &Record) -> Result<(), r
     let at = record.at.as_microsecond();
     let seq = i64::try_from(record.seq)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let sum = sum::of_event(record.run, record.seq, at, &body);
     connection
         .prepare_cached(
-            "INSERT INTO events (run_id, seq, at, host, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO events (run_id, seq, at, host, kind, body, sum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![run_id, seq, at, host, kind(&record.event), body])?;
+        .execute(params![
+            run_id,
+            seq,
+            at,
+            host,
+            kind(&record.event),
+            body,
+            sum
+        ])?;
     match &record.event {
         Event::RunStarted {
             mode,
@@ -217,7 +254,8 @@ mod tests {
             .pragma_update(None, "max_page_count", pages + 4)
             .unwrap();
         let run = RunId(uuid::Uuid::now_v7());
-        let mut writer = Writer::new(path.clone(), connection, run);
+        let lease = Lease::take(&path, run).unwrap();
+        let mut writer = Writer::new(path.clone(), connection, run, lease);
         let append = |writer: &mut Writer, texts: Vec<String>| {
             let mut replies = Vec::new();
             let mut batch = Vec::new();
