@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    check, completion, demo, directory, exec, inventory, lab, playbook, run, runs, show,
+    check, completion, demo, directory, exec, inventory, lab, playbook, resume, run, runs, show,
 };
 use crate::error::CliError;
 use crate::exit_code;
@@ -66,6 +66,7 @@ fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {
         Command::Completion(args) => completion::cmd_completion(args, printer),
         Command::Run(args) => block_on(run::cmd_run(args, printer)),
         Command::Check(args) => block_on(check::cmd_check(args, printer)),
+        Command::Resume(args) => block_on(resume::cmd_resume(args, printer)),
         Command::Exec(args) => block_on(exec::cmd_exec(args, printer)),
         Command::Demo(args) => block_on(demo::cmd_demo(args, printer)),
         Command::Lab(args) => block_on(lab::cmd_lab(args, printer)),

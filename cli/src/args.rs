@@ -81,6 +81,7 @@ impl From<Color> for anstream::ColorChoice {
 pub(crate) enum Command {
     Run(commands::run::RunArgs),
     Check(commands::check::CheckArgs),
+    Resume(commands::resume::ResumeArgs),
     Exec(commands::exec::ExecArgs),
     Demo(commands::demo::DemoArgs),
     Lab(commands::lab::LabArgs),
@@ -98,6 +99,7 @@ impl Command {
         match self {
             Self::Run(args) => args.job.output.output == Output::Jsonl,
             Self::Check(args) => args.job.output.output == Output::Jsonl,
+            Self::Resume(args) => args.output.output == Output::Jsonl,
             Self::Exec(args) => args.output.output == Output::Jsonl,
             Self::Demo(args) => args.output == Output::Jsonl,
             _ => false,

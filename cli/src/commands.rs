@@ -8,6 +8,7 @@ pub(crate) mod exec;
 pub(crate) mod inventory;
 pub(crate) mod lab;
 pub(crate) mod playbook;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod show;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_directory::Directory;
-use fleetmend_engine::{ControlSender, Ports, RunEnd, RunPlan, control};
+use fleetmend_engine::{ControlSender, Past, Ports, RunEnd, RunPlan, control};
 use fleetmend_model::{Place, Record, RunMode};
 use fleetmend_report::{ExecResult, RunReport, Stream, format};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::credentials::Passwords;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::interrupt;
-use crate::live::Live;
+use crate::live::{Fleet, Live};
 use crate::printer::Printer;
 use crate::webhook::Webhook;
 use crate::wire::{RunJournal, Wiring};
@@ -35,6 +35,33 @@ pub(crate) struct Show {
     pub(crate) webhook: Option<Webhook>,
 }
 
+/// Whether a run is new.
+pub(crate) enum Goes {
+    /// It is.
+    New,
+    /// It was cut, and goes on.
+    On(Box<Before>),
+}
+
+/// What a run had come to before it was cut.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// For the engine.
+    pub(crate) past: Past,
+    /// For the result.
+    pub(crate) report: RunReport,
+    fleet: Fleet,
+}
+
+impl Before {
+    /// Takes the next record in.
+    pub(crate) fn apply(&mut self, record: &Record) {
+        self.past.apply(record);
+        self.report.apply(record);
+        self.fleet.apply(record);
+    }
+}
+
 /// How a run ended.
 pub(crate) struct Ended {
     /// Everything that its events told.
@@ -51,6 +78,7 @@ pub(crate) struct Ended {
 /// # Errors
 /// Standard output failed. The run went to its end all the same.
 pub(crate) async fn execute(
+    goes: Goes,
     plan: RunPlan,
     passwords: Passwords,
     directory: Option<Arc<dyn Directory>>,
@@ -59,12 +87,13 @@ pub(crate) async fn execute(
     printer: &Printer,
 ) -> Result<Ended, CliError> {
     let wiring = Wiring::new(passwords, directory, journal, plan.limits.connect);
-    let ended = follow(plan, wiring, show, printer).await;
+    let ended = follow(goes, plan, wiring, show, printer).await;
     journal.close().await;
     ended
 }
 
 async fn follow(
+    goes: Goes,
     plan: RunPlan,
     wiring: Wiring,
     show: &Show,
@@ -82,8 +111,21 @@ async fn follow(
         reader: Some(reader),
         control,
     };
-    let engine = tokio::spawn(fleetmend_engine::run(plan, ports));
     let mut view = View::new(show.output, printer);
+    let past = match goes {
+        Goes::New => None,
+        Goes::On(before) => {
+            view.report = before.report;
+            view.live.go_on(before.fleet);
+            Some(before.past)
+        }
+    };
+    let engine = tokio::spawn(async move {
+        match past {
+            None => Ok(fleetmend_engine::run(plan, ports).await),
+            Some(past) => fleetmend_engine::resume(plan, ports, past, operator_name()).await,
+        }
+    });
     let left = view.follow(records, &operator).await;
     let mut report = std::mem::take(&mut view.report);
     let view_error = view.error.take();
@@ -102,6 +144,7 @@ async fn follow(
     let outcome = engine.await.map_err(|error| {
         CliError::internal("the run broke off; its journal is whole").because(error)
     })?;
+    let outcome = outcome.map_err(|error| CliError::user("nothing was touched").because(error))?;
     complete(&mut report, &outcome);
     say_end(&outcome, printer);
     let exit_code = u8::try_from(outcome.exit_code).unwrap_or(exit_code::NOT_WELL);
@@ -111,6 +154,13 @@ async fn follow(
         None => result(&report, mode, show.output, printer)?,
     }
     Ok(Ended { report, exit_code })
+}
+
+/// The account under which fleetmend runs, for the journal.
+fn operator_name() -> Option<String> {
+    let names = ["USER", "LOGNAME", "USERNAME"];
+    let mut found = names.iter().filter_map(|name| std::env::var(name).ok());
+    found.find(|name| !name.is_empty())
 }
 
 /// Gives the result of a run to standard output.
@@ -242,7 +292,7 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
         RunEnd::JournalLost(error) => printer.error(
             &CliError::config("nothing more was done to any PC")
                 .because(error.clone())
-                .hint("free space or name another folder (--data-dir DIR), then run again"),
+                .hint("free space, then go on with it: fleetmend resume"),
         ),
     }
 }

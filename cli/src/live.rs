@@ -40,6 +40,11 @@ impl Live {
         }
     }
 
+    /// Takes over what a run had come to before it was cut.
+    pub(crate) fn go_on(&mut self, fleet: Fleet) {
+        self.fleet = fleet;
+    }
+
     /// Takes one record in, and says so where a PC ended.
     pub(crate) fn apply(&mut self, record: &Record) {
         let Some(result) = self.fleet.apply(record) else {

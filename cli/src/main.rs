@@ -23,6 +23,7 @@ mod plan;
 mod playbooks;
 mod printer;
 mod quoted;
+mod recipe;
 mod statement;
 mod webhook;
 mod wire;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fleetmend_directory::Directory;
 use fleetmend_engine::{CredentialSource, Journal, Prober, TcpProber};
-use fleetmend_journal::SqliteJournal;
+use fleetmend_journal::{SqliteJournal, StorageError};
+use fleetmend_model::{Record, RunId};
 use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
 
 use crate::credentials::Passwords;
@@ -62,8 +63,52 @@ impl RunJournal {
     /// # Errors
     /// It cannot be opened or written.
     pub(crate) fn open(given: Option<&Path>) -> Result<Self, CliError> {
+        Self::create(given, SqliteJournal::create)
+    }
+
+    /// The same, and keeps what the run is begun with.
+    ///
+    /// # Errors
+    /// It cannot be opened or written.
+    pub(crate) fn open_with(given: Option<&Path>, plan: String) -> Result<Self, CliError> {
+        Self::create(given, |path| SqliteJournal::create_with_plan(path, plan))
+    }
+
+    /// Opens the journal to go on with a run, and gives its records so far.
+    ///
+    /// # Errors
+    /// Another process works on the run, or the journal is damaged or cannot be written.
+    pub(crate) fn resume(
+        path: &Path,
+        run: RunId,
+        given: Option<&Path>,
+        take: impl FnMut(Record),
+    ) -> Result<Self, CliError> {
+        let journal = SqliteJournal::resume(path, run, take).map_err(|error| {
+            let hint = match &error {
+                StorageError::Held { .. } => "wait for its end, or end that process first",
+                StorageError::Corrupt { .. } => {
+                    "what was done to PCs cannot be trusted from it; check the PCs in a run of their own, \
+                     with another --data-dir"
+                }
+                _ => "without its journal a run cannot go on; nothing was done to any PC",
+            };
+            CliError::config(format!("failed to open the journal {}", path.display()))
+                .because(error)
+                .hint(hint)
+        })?;
+        Ok(Self {
+            journal: Arc::new(journal),
+            named: given.map(Path::to_owned),
+        })
+    }
+
+    fn create(
+        given: Option<&Path>,
+        create: impl FnOnce(&Path) -> Result<SqliteJournal, StorageError>,
+    ) -> Result<Self, CliError> {
         let path = data_dir(given)?.join(JOURNAL);
-        let journal = SqliteJournal::create(&path).map_err(|error| {
+        let journal = create(&path).map_err(|error| {
             CliError::config(format!("failed to open the journal {}", path.display()))
                 .because(error)
                 .hint("without a journal nothing is done to any PC; name another folder: --data-dir DIR")

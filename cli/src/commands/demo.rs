@@ -147,7 +147,16 @@ async fn run(
         notify_webhook: None,
     })?;
     let port = open.map(|open| open.directory as Arc<dyn fleetmend_directory::Directory>);
-    job::execute(plan, passwords, port, &journal, &show, printer).await
+    job::execute(
+        job::Goes::New,
+        plan,
+        passwords,
+        port,
+        &journal,
+        &show,
+        printer,
+    )
+    .await
 }
 
 /// Compares every PC's end with the lab's table and says what came of it.

@@ -97,7 +97,16 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     if let Some(text) = statement::unverified(&pcs.hosts) {
         printer.warning(&text);
     }
-    let ended = job::execute(plan, passwords, None, &journal, &show, printer).await;
+    let ended = job::execute(
+        job::Goes::New,
+        plan,
+        passwords,
+        None,
+        &journal,
+        &show,
+        printer,
+    )
+    .await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
 }

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use fleetmend_engine::RunPlan;
 use fleetmend_model::RunMode;
 
 use crate::args::{JobArgs, OutputArgs};
 use crate::confirm;
 use crate::credentials::Passwords;
-use crate::directory::Directory;
+use crate::directory::{Directory, Open};
 use crate::domain_account;
 use crate::error::CliError;
-use crate::job::{self, Show};
+use crate::job::{self, Goes, Show};
 use crate::offline_join;
 use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
+use crate::recipe::Recipe;
 use crate::statement::Statement;
 use crate::webhook::Webhook;
 use crate::wire::RunJournal;
@@ -74,13 +76,9 @@ pub(crate) async fn run_playbook(
     let mut plan = plan::of_playbook(&playbooks, mode, &pcs, &args.logon, &args.domain)?;
     confirm::must_be_possible(args.yes)?;
     let passwords = Passwords::gather(&args.logon, &args.domain, mode, &pcs.hosts)?;
-    let open = directory.for_playbooks().await?;
-    if let Some(open) = &open {
-        plan.directory = Some(open.user.clone());
-        plan.offline_join = offline_join::is_possible().await;
-        domain_account::try_once(open, &passwords, &plan, &playbooks, printer).await?;
-    }
-    let journal = RunJournal::open(args.output.data_dir.as_deref())?;
+    let open = gathered(&mut directory, &passwords, &mut plan, &playbooks, printer).await?;
+    let recipe = Recipe::of(args, mode, &playbooks, &pcs).text()?;
+    let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
     let statement = Statement {
         playbooks: &playbooks,
         mode,
@@ -102,9 +100,30 @@ pub(crate) async fn run_playbook(
         confirm::ask(&statement.question())?;
     }
     let port = open.map(|open| open.directory as Arc<dyn fleetmend_directory::Directory>);
-    let ended = job::execute(plan, passwords, port, &journal, &show, printer).await;
+    let ended = job::execute(Goes::New, plan, passwords, port, &journal, &show, printer).await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
+}
+
+/// Opens the directory for the playbooks, notes in the plan what it can do, and tries the domain
+/// account that may reach PCs once.
+///
+/// # Errors
+/// An account is missing or refused, or no controller can be asked; nothing was touched.
+pub(super) async fn gathered(
+    directory: &mut Directory<'_>,
+    passwords: &Passwords,
+    plan: &mut RunPlan,
+    playbooks: &Playbooks,
+    printer: &Printer,
+) -> Result<Option<Open>, CliError> {
+    let open = directory.for_playbooks().await?;
+    if let Some(open) = &open {
+        plan.directory = Some(open.user.clone());
+        plan.offline_join = offline_join::is_possible().await;
+        domain_account::try_once(open, passwords, plan, playbooks, printer).await?;
+    }
+    Ok(open)
 }
 
 /// Checks how a run is to be shown.

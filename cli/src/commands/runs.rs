@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fleetmend_journal::JournalReader;
+use fleetmend_journal::{JournalReader, RunSummary};
 use fleetmend_model::RunMode;
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub(crate) fn cmd_runs(args: &RunsArgs, printer: &Printer) -> Result<u8, CliErro
                 json!({
                     "run": run.run, "started": run.started_at, "ended": run.ended_at,
                     "mode": run.mode, "subject": run.subject, "pcs": run.hosts,
-                    "exit_code": run.exit_code,
+                    "exit_code": run.exit_code, "state": state(&reader, run),
                 })
             })
             .collect();
@@ -53,7 +53,7 @@ pub(crate) fn cmd_runs(args: &RunsArgs, printer: &Printer) -> Result<u8, CliErro
         };
         let end = match run.exit_code {
             Some(code) => format!("exit {code}"),
-            None => "not ended".to_owned(),
+            None => state(&reader, run).to_owned(),
         };
         let started = run.started_at.strftime("%Y-%m-%d %H:%M:%SZ");
         let (run_id, pcs, subject) = (run.run, run.hosts, &run.subject);
@@ -62,7 +62,24 @@ pub(crate) fn cmd_runs(args: &RunsArgs, printer: &Printer) -> Result<u8, CliErro
             "{run_id}  {started}  {mode:<6}  {pcs:>5} PCs  {end:<9}  {subject}\n"
         ))?;
     }
+    let cut = runs
+        .iter()
+        .any(|run| run.mode != Some(RunMode::Exec) && state(&reader, run) == CUT);
+    if cut {
+        printer.note("go on with a run that was cut: fleetmend resume RUN");
+    }
     Ok(exit_code::OK)
+}
+
+/// A run without an end on which no process works.
+const CUT: &str = "cut";
+
+fn state(reader: &JournalReader, run: &RunSummary) -> &'static str {
+    match run.exit_code {
+        Some(_) => "ended",
+        None if reader.is_held(run.run) => "running",
+        None => CUT,
+    }
 }
 
 /// Opens the journal of a folder for reading.

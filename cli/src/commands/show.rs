@@ -1,6 +1,6 @@
 //! `fleetmend show`: a past run again, from its journal alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fleetmend_journal::JournalReader;
 use fleetmend_model::{RunId, RunMode};
@@ -12,6 +12,7 @@ use crate::error::CliError;
 use crate::exit_code;
 use crate::job;
 use crate::printer::Printer;
+use crate::quoted::quoted;
 
 /// Show a past run again
 #[derive(Debug, clap::Args)]
@@ -55,6 +56,9 @@ pub(crate) fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliErro
         .map_err(|error| unreadable(&path, error))?;
     lines?;
     report.settle();
+    if !report.ended && report.mode != Some(RunMode::Exec) {
+        unended(&reader, run, args.data_dir.as_deref(), printer);
+    }
     job::result(
         &report,
         report.mode.unwrap_or(RunMode::Repair),
@@ -64,7 +68,25 @@ pub(crate) fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliErro
     Ok(exit_code::OK)
 }
 
-fn find(
+/// Says of a run without an end what it is about.
+fn unended(reader: &JournalReader, run: RunId, folder: Option<&Path>, printer: &Printer) {
+    if reader.is_held(run) {
+        printer.note("this run goes on in another process");
+        return;
+    }
+    let folder = folder.map_or_else(String::new, |folder| {
+        format!(" --data-dir {}", quoted(folder))
+    });
+    printer.note(&format!(
+        "this run was cut; go on with it: fleetmend resume {run}{folder}"
+    ));
+}
+
+/// Returns the run whose id begins so.
+///
+/// # Errors
+/// There is none, or several, or the journal cannot be read.
+pub(super) fn find(
     reader: &JournalReader,
     wanted: Option<&str>,
     path: &std::path::Path,

@@ -15,6 +15,7 @@ fn the_first_help_shows_commands_examples_and_exit_codes() {
     Commands:
       run         Diagnose PCs, repair those that are broken, verify the repair
       check       Diagnose PCs and say what would be repaired; change nothing
+      resume      Go on with a run that was cut: its process was killed, or its disk was full
       exec        Run one command on PCs; show output, errors and exit code of each
       demo        Repair simulated PCs over real sockets, to see what it looks like
       lab         Simulate PCs and a domain on this machine

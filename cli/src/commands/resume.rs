@@ -1,0 +1,251 @@
+//! `fleetmend resume`: go on with a run that was cut.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleetmend_engine::{Past, Programs, ResumeError};
+use fleetmend_journal::JournalReader;
+use fleetmend_model::{Host, HostName, RunId, RunMode};
+
+use super::run::show;
+use super::runs::{open, unreadable};
+use super::show::find;
+use crate::args::{DomainArgs, OutputArgs};
+use crate::commands::run::gathered;
+use crate::confirm;
+use crate::credentials::Passwords;
+use crate::directory::Directory;
+use crate::error::CliError;
+use crate::job::{self, Before, Goes};
+use crate::plan;
+use crate::playbooks::Playbooks;
+use crate::printer::Printer;
+use crate::recipe::Recipe;
+use crate::statement::{Statement, pcs_named};
+use crate::wire::RunJournal;
+
+/// Go on with a run that was cut: its process was killed, or its disk was full
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ResumeArgs {
+    /// Id of the run, or its beginning [default: the newest run that was cut]
+    run: Option<String>,
+    /// Read the local administrator's password from FILE instead of asking
+    #[arg(long, value_name = "FILE", help_heading = "Passwords")]
+    #[arg(env = "FLEETMEND_PASSWORD_FILE", hide_env_values = true)]
+    password_file: Option<PathBuf>,
+    /// Read the domain account's password from FILE instead of asking
+    #[arg(long, value_name = "FILE", help_heading = "Passwords")]
+    #[arg(env = "FLEETMEND_DOMAIN_PASSWORD_FILE", hide_env_values = true)]
+    domain_password_file: Option<PathBuf>,
+    /// Read the directory account's password from FILE instead of asking
+    #[arg(long, value_name = "FILE", help_heading = "Passwords")]
+    #[arg(env = "FLEETMEND_DIRECTORY_PASSWORD_FILE", hide_env_values = true)]
+    directory_password_file: Option<PathBuf>,
+    /// Read the passwords that stood in this inventory in plain text; PCs are taken from the journal
+    #[arg(short, long, value_name = "FILE", help_heading = "Passwords")]
+    inventory: Vec<PathBuf>,
+    /// Go ahead without asking
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  fleetmend resume
+  fleetmend resume 019b2f --password-file admin.pw --yes
+
+PCs that have a result keep it and are not touched. A step whose end nobody knows is not
+repeated: the PC is diagnosed. Passwords are never kept; those that came from files are read
+from them again.";
+
+/// Goes on with a run.
+///
+/// # Errors
+/// There is no such run, it has ended, another process works on it, the playbook has changed, or
+/// something is wrong as before a run; nothing was touched. Or standard output failed after it.
+pub(crate) async fn cmd_resume(args: &ResumeArgs, printer: &Printer) -> Result<u8, CliError> {
+    let show = show(&args.output)?;
+    let (reader, path) = open(args.output.data_dir.as_deref())?;
+    let run = which(&reader, args, &path)?;
+    let mut before = Before::default();
+    let journal = RunJournal::resume(&path, run, args.output.data_dir.as_deref(), |record| {
+        before.apply(&record);
+    })?;
+    let gone_on = go_on(args, &reader, &path, (run, &journal, before), show, printer).await;
+    // Also when nothing came of it: the next one must not be told that we hold it.
+    journal.close().await;
+    gone_on
+}
+
+async fn go_on(
+    args: &ResumeArgs,
+    reader: &JournalReader,
+    path: &Path,
+    (run, journal, before): (RunId, &RunJournal, Before),
+    show: job::Show,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    before
+        .past
+        .may_go_on()
+        .map_err(|error| refused(&error, run))?;
+    let text = reader.plan(run).map_err(|error| unreadable(path, error))?;
+    let text = text.ok_or_else(|| {
+        CliError::user(format!("the journal keeps no plan of the run {run}"))
+            .hint("run again on the PCs that are left; see them: fleetmend show")
+    })?;
+    let recipe = Recipe::read(&text)?;
+    confirm::must_be_possible(args.yes)?;
+    let playbooks = Playbooks::load(&recipe.playbook)?;
+    let programs = Programs::of(Arc::clone(&playbooks.main), playbooks.also.iter().cloned());
+    if programs.digest() != before.report.digest {
+        let (now, then) = (programs.digest(), before.report.digest.clone());
+        return Err(refused(&ResumeError::OtherPlaybook { now, then }, run));
+    }
+    let pcs = recipe.pcs(&args.inventory)?;
+    let waiting = waiting(&before.past, &pcs.hosts);
+    recipe.must_have_passwords(&waiting)?;
+    let mut logon = recipe.logon();
+    let mut domain = recipe.domain();
+    let mut directory = recipe.directory()?;
+    replace(&mut logon.password_file, args.password_file.as_ref());
+    replace(
+        &mut domain.domain_password_file,
+        args.domain_password_file.as_ref(),
+    );
+    replace(
+        &mut directory.directory_password_file,
+        args.directory_password_file.as_ref(),
+    );
+    let mut plan = plan::of_playbook(&playbooks, recipe.mode, &pcs, &logon, &domain)?;
+    before
+        .past
+        .check(&plan)
+        .map_err(|error| refused(&error, run))?;
+
+    let mut way = Directory::new(&directory);
+    let (passwords, open) = if waiting.is_empty() {
+        // Only its end is missing.
+        let none = DomainArgs::default();
+        (
+            Passwords::gather(&logon, &none, recipe.mode, &waiting)?,
+            None,
+        )
+    } else {
+        let passwords = Passwords::gather(&logon, &domain, recipe.mode, &waiting)?;
+        let open = gathered(&mut way, &passwords, &mut plan, &playbooks, printer).await?;
+        (passwords, open)
+    };
+    let statement = Statement {
+        playbooks: &playbooks,
+        mode: recipe.mode,
+        language: domain.language.into(),
+        hosts: &waiting,
+        of: pcs.hosts.len(),
+        accounts: passwords.accounts(&waiting).into_iter().collect(),
+        domain_user: passwords.domain_user(),
+        credential_on_pcs: domain.allow_credential_on_pcs,
+        directory: open.as_ref().map(|open| open.line(plan.offline_join)),
+        journal: journal.path().display().to_string(),
+    };
+    let mut text = left(&before, run);
+    if !waiting.is_empty() {
+        text.push_str(&statement.text(printer.stderr_width()));
+    }
+    if args.yes || waiting.is_empty() {
+        printer.note(&text);
+    } else {
+        printer.say(&text);
+        confirm::ask(&statement.question())?;
+    }
+    let port = open.map(|open| open.directory as Arc<dyn fleetmend_directory::Directory>);
+    let goes = Goes::On(Box::new(before));
+    let ended = job::execute(goes, plan, passwords, port, journal, &show, printer).await;
+    printer.note(&journal.farewell());
+    Ok(ended?.exit_code)
+}
+
+/// Returns the run that was named, or the newest that was cut and nobody works on.
+fn which(reader: &JournalReader, args: &ResumeArgs, path: &Path) -> Result<RunId, CliError> {
+    if args.run.is_some() {
+        return find(reader, args.run.as_deref(), path);
+    }
+    let runs = reader.runs().map_err(|error| unreadable(path, error))?;
+    let mut open = runs
+        .iter()
+        .filter(|run| run.ended_at.is_none() && run.mode.is_some_and(|mode| mode != RunMode::Exec));
+    let Some(newest) = open.clone().next() else {
+        return Err(
+            CliError::user(format!("no run in {} was cut", path.display()))
+                .hint("list runs: fleetmend runs"),
+        );
+    };
+    // If all are worked on, the lease of the newest says by whom.
+    let cut = open.find(|run| !reader.is_held(run.run));
+    Ok(cut.unwrap_or(newest).run)
+}
+
+fn waiting(past: &Past, hosts: &[Arc<Host>]) -> Vec<Arc<Host>> {
+    let names: BTreeSet<&HostName> = past.waiting().into_iter().collect();
+    let left = hosts.iter().filter(|host| names.contains(&host.name));
+    left.cloned().collect()
+}
+
+fn replace(file: &mut Option<PathBuf>, given: Option<&PathBuf>) {
+    if given.is_some() {
+        *file = given.cloned();
+    }
+}
+
+/// Says how far the run had come.
+fn left(before: &Before, run: RunId) -> String {
+    let past = &before.past;
+    let (waiting, all) = (past.waiting().len(), past.len());
+    let subject = &before.report.subject;
+    let mut text = format!("going on with {subject} ({run}): ");
+    if waiting == 0 {
+        text.push_str("every PC has its result, only the run's end is missing\n");
+        return text;
+    }
+    let have = if waiting == 1 { "has" } else { "have" };
+    let _ = write!(text, "{waiting} of {all} PCs {have} no result yet");
+    let amid = past.amid();
+    if !amid.is_empty() {
+        let rungs: BTreeSet<&str> = amid.iter().map(|(_, rung)| *rung).collect();
+        let each = rungs.into_iter().map(|rung| {
+            let pcs = amid.iter().filter(|(_, of)| *of == rung);
+            format!(
+                "{rung} ({})",
+                pcs_named(pcs.map(|(host, _)| *host).collect())
+            )
+        });
+        let each: Vec<String> = each.collect();
+        let _ = write!(text, "; {} amid a repair: {}", amid.len(), each.join(", "));
+    }
+    text.push('\n');
+    text
+}
+
+fn refused(error: &ResumeError, run: RunId) -> CliError {
+    let hint = match error {
+        ResumeError::Ended => format!(
+            "see how: fleetmend show {run}; to try PCs again, run the playbook on them: --limit NAMES"
+        ),
+        ResumeError::NotBegun => "run again".to_owned(),
+        ResumeError::Exec => {
+            format!("see the PCs without a result (fleetmend show {run}) and run it on them")
+        }
+        ResumeError::OtherMode | ResumeError::OtherPlaybook { .. } | ResumeError::OtherHosts => {
+            format!(
+                "go on with the playbook and the fleetmend that began it, or run again on the PCs that \
+                 are left: fleetmend show {run}"
+            )
+        }
+    };
+    CliError::user(format!("{error}; nothing was touched")).hint(hint)
+}

@@ -1,0 +1,382 @@
+//! What a run was begun with, kept in the journal so that it can go on: everything but secrets.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::{Host, HostName, RunMode, TlsVerification};
+use fleetmend_playbooks::ParameterKind;
+use serde::{Deserialize, Serialize};
+
+use crate::args::{DirectoryArgs, DomainArgs, JobArgs, LogonArgs, Setting, TextLanguage};
+use crate::error::CliError;
+use crate::inventories;
+use crate::plan::Pcs;
+use crate::playbooks::Playbooks;
+
+/// Counts up whenever events or this text are read in another way than before.
+const FORMAT: u32 = 1;
+
+/// Words in the name of a variable whose value is not kept.
+const SECRET_WORDS: [&str; 6] = ["pass", "pwd", "secret", "token", "credential", "api_key"];
+
+/// What a run was begun with.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipe {
+    pub(crate) mode: RunMode,
+    /// Name of a shipped playbook, or the absolute path of a file.
+    pub(crate) playbook: String,
+    hosts: Vec<Host>,
+    of: usize,
+    from_directory: bool,
+    /// PCs whose password stood in the inventory.
+    own_passwords: Vec<HostName>,
+    logon: Logon,
+    domain: Domain,
+    directory: Directory,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Logon {
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    connect_timeout_ms: u64,
+    max_concurrency: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Domain {
+    set: Vec<(String, String)>,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    allow_credential_on_pcs: bool,
+    japanese: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Directory {
+    domain: Option<String>,
+    servers: Vec<String>,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    pins: Vec<String>,
+    starttls: bool,
+}
+
+/// The number before the rest, which may not be readable.
+#[derive(Serialize, Deserialize)]
+struct Numbered {
+    format: u32,
+}
+
+impl Recipe {
+    /// Notes what a run is begun with.
+    pub(crate) fn of(args: &JobArgs, mode: RunMode, playbooks: &Playbooks, pcs: &Pcs) -> Self {
+        let is_file = playbooks.main.name != args.playbook;
+        let own = pcs.hosts.iter().filter(|host| host.password.is_some());
+        Self {
+            mode,
+            playbook: if is_file {
+                absolute(Path::new(&args.playbook)).display().to_string()
+            } else {
+                args.playbook.clone()
+            },
+            own_passwords: own.map(|host| host.name.clone()).collect(),
+            hosts: pcs.hosts.iter().map(|host| keepable(host)).collect(),
+            of: pcs.of,
+            from_directory: pcs.from_directory,
+            logon: Logon {
+                user: args.logon.user.clone(),
+                password_file: lasting(args.logon.password_file.as_deref()),
+                connect_timeout_ms: u64::try_from(args.logon.connect_timeout.as_millis())
+                    .unwrap_or(u64::MAX),
+                max_concurrency: args.logon.max_concurrency,
+            },
+            domain: Domain::of(&args.domain, playbooks),
+            directory: Directory::of(&args.directory),
+        }
+    }
+
+    /// Returns the text for the journal.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub(crate) fn text(&self) -> Result<String, CliError> {
+        let mut text = serde_json::to_value(self)?;
+        if let Some(fields) = text.as_object_mut() {
+            fields.insert("format".to_owned(), FORMAT.into());
+        }
+        Ok(text.to_string())
+    }
+
+    /// Reads the text of a journal.
+    ///
+    /// # Errors
+    /// Another fleetmend wrote it, in a form that this one does not know.
+    pub(crate) fn read(text: &str) -> Result<Self, CliError> {
+        let other = || {
+            CliError::user(
+                "another version of fleetmend began this run, and keeps its plan in another form",
+            )
+            .hint("go on with that version, or run again on the PCs that are left")
+        };
+        let mut value: serde_json::Value = serde_json::from_str(text).map_err(|_| other())?;
+        let number: Numbered = serde_json::from_value(value.clone()).map_err(|_| other())?;
+        if number.format != FORMAT {
+            return Err(other());
+        }
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("format");
+        }
+        serde_json::from_value(value).map_err(|error| other().because(error))
+    }
+
+    /// Returns the PCs, with the passwords that stood in these inventories.
+    ///
+    /// # Errors
+    /// An inventory is wrong.
+    pub(crate) fn pcs(&self, inventories: &[PathBuf]) -> Result<Pcs, CliError> {
+        let mut hosts = self.hosts.clone();
+        if !inventories.is_empty() {
+            let known = inventories::load(inventories, true)?;
+            for host in &mut hosts {
+                let mut same = known.hosts.iter().filter(|known| {
+                    known.name == host.name
+                        && known.address == host.address
+                        && self.own_passwords.contains(&known.name)
+                });
+                host.password = same.next().and_then(|known| known.password.clone());
+            }
+        }
+        Ok(Pcs {
+            hosts: hosts.into_iter().map(Arc::new).collect(),
+            of: self.of,
+            from_directory: self.from_directory,
+        })
+    }
+
+    /// Fails if one of these PCs lacks the password that stood in its inventory.
+    ///
+    /// # Errors
+    /// As said.
+    pub(crate) fn must_have_passwords(&self, hosts: &[Arc<Host>]) -> Result<(), CliError> {
+        let lacks =
+            |host: &&Arc<Host>| host.password.is_none() && self.own_passwords.contains(&host.name);
+        match hosts.iter().find(lacks) {
+            None => Ok(()),
+            Some(host) => Err(CliError::user(format!(
+                "the password of {} stood in the inventory, and no password is kept",
+                host.name
+            ))
+            .hint("name the inventory again: -i FILE")),
+        }
+    }
+
+    /// Returns the arguments of the logon.
+    pub(crate) fn logon(&self) -> LogonArgs {
+        LogonArgs {
+            user: self.logon.user.clone(),
+            password_file: there(self.logon.password_file.as_deref()),
+            connect_timeout: Duration::from_millis(self.logon.connect_timeout_ms),
+            max_concurrency: self.logon.max_concurrency,
+            ..LogonArgs::default()
+        }
+    }
+
+    /// Returns the arguments for the playbook.
+    pub(crate) fn domain(&self) -> DomainArgs {
+        let set = self.domain.set.iter().cloned();
+        DomainArgs {
+            set: set.map(|(name, value)| Setting { name, value }).collect(),
+            domain_user: self.domain.user.clone(),
+            domain_password_file: there(self.domain.password_file.as_deref()),
+            allow_credential_on_pcs: self.domain.allow_credential_on_pcs,
+            language: if self.domain.japanese {
+                TextLanguage::Ja
+            } else {
+                TextLanguage::En
+            },
+        }
+    }
+
+    /// Returns the arguments of the directory.
+    ///
+    /// # Errors
+    /// A server's name cannot be read back, which no fleetmend has written.
+    pub(crate) fn directory(&self) -> Result<DirectoryArgs, CliError> {
+        let Directory { servers, .. } = &self.directory;
+        let servers = servers.iter().map(|server| server.parse());
+        Ok(DirectoryArgs {
+            directory: self.directory.domain.clone(),
+            directory_server: servers.collect::<Result<_, _>>().map_err(|error| {
+                CliError::internal("failed to read a server back").because(error)
+            })?,
+            directory_user: self.directory.user.clone(),
+            directory_password_file: there(self.directory.password_file.as_deref()),
+            directory_ca: self.directory.ca.clone(),
+            directory_pin: self.directory.pins.clone(),
+            directory_starttls: self.directory.starttls,
+        })
+    }
+}
+
+impl Domain {
+    fn of(args: &DomainArgs, playbooks: &Playbooks) -> Self {
+        let is_secret = |name: &str| {
+            let mut parameters = playbooks.all().flat_map(|playbook| &playbook.parameters);
+            parameters.any(|parameter| {
+                parameter.name == name
+                    && (parameter.secret || parameter.kind == ParameterKind::Credential)
+            })
+        };
+        let set = args.set.iter().filter(|setting| !is_secret(&setting.name));
+        Self {
+            set: set
+                .map(|setting| (setting.name.clone(), setting.value.clone()))
+                .collect(),
+            user: args.domain_user.clone(),
+            password_file: lasting(args.domain_password_file.as_deref()),
+            allow_credential_on_pcs: args.allow_credential_on_pcs,
+            japanese: args.language == TextLanguage::Ja,
+        }
+    }
+}
+
+impl Directory {
+    fn of(args: &DirectoryArgs) -> Self {
+        Self {
+            domain: args.directory.clone(),
+            servers: args
+                .directory_server
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            user: args.directory_user.clone(),
+            password_file: lasting(args.directory_password_file.as_deref()),
+            ca: args.directory_ca.as_deref().map(absolute),
+            pins: args.directory_pin.clone(),
+            starttls: args.directory_starttls,
+        }
+    }
+}
+
+/// Returns the PC without what may be a secret, and with paths that hold from any folder.
+fn keepable(host: &Host) -> Host {
+    let mut host = host.clone();
+    host.password = None;
+    host.vars.retain(|name, _| {
+        let name = name.to_lowercase();
+        !SECRET_WORDS.iter().any(|word| name.contains(word))
+    });
+    let whole = |path: &mut Option<PathBuf>| {
+        if let Some(path) = path {
+            *path = absolute(path);
+        }
+    };
+    whole(&mut host.ssh.key_file);
+    whole(&mut host.ssh.known_hosts);
+    if let TlsVerification::CaFile(path) = &mut host.winrm.tls {
+        *path = absolute(path);
+    }
+    host
+}
+
+/// A password file that can be read again; a pipe cannot.
+fn lasting(path: Option<&Path>) -> Option<PathBuf> {
+    path.filter(|path| path.is_file()).map(absolute)
+}
+
+/// The same file if it is still there; else the password is asked for.
+fn there(path: Option<&Path>) -> Option<PathBuf> {
+    path.filter(|path| path.is_file()).map(Path::to_owned)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_model::Secret;
+    use serde_json::json;
+
+    use super::*;
+
+    fn recipe() -> Recipe {
+        let playbooks = Playbooks::load("trust-repair").unwrap();
+        let mut host = Host::new("pc-007");
+        host.password = Some(Secret::new("秘密のpw".to_owned()));
+        host.ssh.key_file = Some("keys/id".into());
+        host.vars = [
+            ("site".to_owned(), json!("大阪")),
+            ("Api_Token".to_owned(), json!("canary-token")),
+            ("vnc_Password".to_owned(), json!("canary-vnc")),
+        ]
+        .into();
+        let pcs = Pcs {
+            hosts: vec![Arc::new(host), Arc::new(Host::new("pc-008"))],
+            of: 9,
+            from_directory: false,
+        };
+        let setting = Setting {
+            name: "rotate_afterwards".into(),
+            value: "false".into(),
+        };
+        let args = <crate::args::Cli as clap::Parser>::parse_from([
+            "fleetmend",
+            "run",
+            "trust-repair",
+            "-i",
+            "x.yaml",
+            "--user",
+            "管理者",
+            "--directory",
+            "corp.example.jp",
+            "--directory-server",
+            "[::1]:636",
+        ]);
+        let crate::args::Command::Run(run) = args.command else {
+            unreachable!()
+        };
+        let mut job = run.job;
+        job.domain.set = vec![setting];
+        Recipe::of(&job, RunMode::Repair, &playbooks, &pcs)
+    }
+
+    #[test]
+    fn everything_but_secrets_comes_back() {
+        let text = recipe().text().unwrap();
+        for secret in ["秘密のpw", "canary"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        let back = Recipe::read(&text).unwrap();
+        assert_eq!(back.text().unwrap(), text);
+        let pcs = back.pcs(&[]).unwrap();
+        assert_eq!((pcs.hosts.len(), pcs.of), (2, 9));
+        assert_eq!(pcs.hosts[0].vars["site"], "大阪");
+        let key = pcs.hosts[0].ssh.key_file.clone().unwrap();
+        assert!(key.is_absolute() && key.ends_with("keys/id"));
+        assert_eq!(back.logon().user.as_deref(), Some("管理者"));
+        assert_eq!(back.domain().set[0].value, "false");
+        let directory = back.directory().unwrap();
+        assert_eq!(directory.directory_server[0].host, "::1");
+        let error = back.must_have_passwords(&pcs.hosts).unwrap_err();
+        assert!(error.to_string().contains("pc-007"), "{error}");
+        back.must_have_passwords(&pcs.hosts[1..]).unwrap();
+    }
+
+    #[test]
+    fn the_text_of_another_version_is_refused() {
+        let text = recipe().text().unwrap();
+        let newer = text.replace("\"format\":1", "\"format\":2");
+        for wrong in [newer.as_str(), "{}", "", "{\"format\":1}"] {
+            let error = Recipe::read(wrong).unwrap_err();
+            assert!(error.to_string().contains("another version"), "{error}");
+        }
+    }
+}
