@@ -1,5 +1,6 @@
 //! Shipped playbooks and those on disk.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -151,11 +152,20 @@ pub fn export(name: &str, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
     };
     let playbook = Playbook::load_shipped(name).map_err(|_| not_shipped())?;
     let names = std::iter::once(&playbook.name).chain(&playbook.also);
-    let files: Vec<_> = names
-        .flat_map(|name| shipped_files(name))
+    let own: Vec<_> = names.flat_map(|name| shipped_files(name)).collect();
+    let shared = shared_files(&own);
+    let files: Vec<_> = own
+        .into_iter()
+        .chain(shared)
         .map(|file| (folder.join(file.path()), file))
         .collect();
-    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+    // What another export left there is as good.
+    let is_other = |path: &Path, file: &include_dir::File<'_>| {
+        path.exists()
+            && !(file.path().starts_with(SHARED)
+                && std::fs::read(path).is_ok_and(|there| there == file.contents()))
+    };
+    if let Some((path, _)) = files.iter().find(|(path, file)| is_other(path, file)) {
         return Err(ExportError::Exists { path: path.clone() });
     }
     for (path, file) in &files {
@@ -182,6 +192,24 @@ fn shipped_files(name: &str) -> impl Iterator<Item = &'static include_dir::File<
         .get_file(format!("{name}.yaml"))
         .into_iter()
         .chain(beside)
+}
+
+/// The folder of what the scripts of several playbooks include.
+const SHARED: &str = "include";
+
+/// Returns the shared files that any of these scripts includes, each once.
+fn shared_files(
+    scripts: &[&'static include_dir::File<'static>],
+) -> Vec<&'static include_dir::File<'static>> {
+    let included: BTreeSet<&str> = scripts
+        .iter()
+        .filter_map(|file| file.contents_utf8())
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("#include "))
+        .map(str::trim)
+        .collect();
+    let file = |name: &str| LIBRARY.get_file(format!("{SHARED}/{name}"));
+    included.into_iter().filter_map(file).collect()
 }
 
 fn shipped_stem(path: &'static Path) -> Option<&'static str> {

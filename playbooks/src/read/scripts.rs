@@ -80,14 +80,19 @@ impl Reader<'_> {
         }
     }
 
-    /// Puts the files of the folder `include` where the script names them, each on a line
-    /// `#include NAME`. What travels is one text, and an included file includes no other.
+    /// Puts files of a folder `include` where the script names them, each on a line
+    /// `#include NAME`: the one beside the script, else the one beside the playbook, which
+    /// playbooks share. What travels is one text, and an included file includes no other.
     fn compose(&mut self, text: &str, at: Position, step: &str) -> Option<String> {
         let mut whole = String::with_capacity(text.len());
         for line in text.split_inclusive('\n') {
             match line.strip_prefix("#include ") {
                 Some(name) => {
-                    let path = format!("{}/include/{}", self.folder, name.trim());
+                    let own = format!("{}/include/{}", self.folder, name.trim());
+                    let shared = format!("include/{}", name.trim());
+                    let is_shared = matches!(self.source.read(&own), Ok(None))
+                        && !matches!(self.source.read(&shared), Ok(None));
+                    let path = if is_shared { shared } else { own };
                     whole.push_str(&self.file_text(&path, at, step)?);
                 }
                 None => whole.push_str(line),
