@@ -136,6 +136,7 @@ fn simulate(
     let mut context = StepContext {
         pc: &mut machine,
         domain: &mut domain,
+        user,
         elevated,
         params,
         now: now(),

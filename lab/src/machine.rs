@@ -25,6 +25,12 @@ pub struct LocalAccount {
     pub logons: u32,
     /// Set once the lockout threshold is reached.
     pub locked: bool,
+    /// Whether its date of expiry has passed.
+    pub expired: bool,
+    /// Whether its password has expired or must be changed at the next logon.
+    pub must_change: bool,
+    /// Last part of its SID; 500 is the built-in Administrator.
+    pub rid: u32,
 }
 
 impl LocalAccount {
@@ -38,7 +44,15 @@ impl LocalAccount {
             bad_passwords_total: 0,
             logons: 0,
             locked: false,
+            expired: false,
+            must_change: false,
+            rid: 1001,
         }
+    }
+
+    /// Tells whether nothing about the account itself keeps it out.
+    pub fn may_log_on(&self) -> bool {
+        self.enabled && !self.locked && !self.expired && !self.must_change
     }
 }
 
@@ -169,6 +183,12 @@ pub struct Machine {
     /// Whether `LocalAccountTokenFilterPolicy` lets local administrators be administrators over
     /// the network.
     pub remote_admins: bool,
+    /// SIDs of those who may not log on over the network (`SeDenyNetworkLogonRight`).
+    pub network_denied: BTreeSet<String>,
+    /// Characters that a new local password must have at least.
+    pub shortest_password: usize,
+    /// Whether LAPS looks after a local password.
+    pub laps: bool,
     /// The machine secret; `None`: gone.
     pub secret: Option<MachineSecret>,
     /// Its clock minus the domain's, milliseconds.
@@ -221,6 +241,9 @@ impl Machine {
             accounts: BTreeMap::new(),
             lockout_threshold: 10,
             remote_admins: true,
+            network_denied: BTreeSet::new(),
+            shortest_password: 0,
+            laps: false,
             secret: None,
             clock_offset_ms: 40,
             unreachable: BTreeSet::new(),
@@ -260,7 +283,13 @@ impl Machine {
     /// Returns the password by which a logon is judged; `None` when the account cannot log on.
     pub fn password_of(&self, user: &str) -> Option<&str> {
         let account = self.account(user)?;
-        (account.enabled && !account.locked).then_some(account.password.reveal())
+        (account.may_log_on() && !self.denies_network(account)).then_some(account.password.reveal())
+    }
+
+    /// Tells whether the rights to log on keep an account out over the network.
+    pub fn denies_network(&self, account: &LocalAccount) -> bool {
+        let denied = |sid: &str| self.network_denied.contains(sid);
+        denied("S-1-5-113") || (account.administrator && denied("S-1-5-114"))
     }
 
     /// Notes a logon, and locks the account when the wrong ones reach the threshold.

@@ -243,6 +243,7 @@ pub(crate) fn build(
     pc.updates = updates(&before);
     let mut built_in = LocalAccount::new("disabled-anyway", true);
     built_in.enabled = false;
+    built_in.rid = 500;
     pc.accounts.insert("administrator".to_owned(), built_in);
     pc.accounts.insert(
         admin.user.to_lowercase(),

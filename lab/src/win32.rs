@@ -30,6 +30,8 @@ pub const PASSWORD_RESTRICTION: u32 = 1325;
 pub const ACCOUNT_DISABLED: u32 = 1331;
 /// The domain cannot be found.
 pub const NO_SUCH_DOMAIN: u32 = 1355;
+/// The right to log on in this way is missing.
+pub const LOGON_TYPE_NOT_GRANTED: u32 = 1385;
 /// The clocks differ too much.
 pub const TIME_SKEW: u32 = 1398;
 /// The RPC server is unavailable: locally, Netlogon does not run.

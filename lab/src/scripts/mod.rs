@@ -1,5 +1,6 @@
 //! What the shipped scripts do on a simulated PC: one handler a script, by its name.
 
+mod local_admin_access;
 mod step;
 mod trust_repair;
 

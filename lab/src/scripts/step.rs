@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::trust_repair;
+use super::{local_admin_access, trust_repair};
 use crate::domain::Domain;
 use crate::machine::Machine;
 
@@ -15,6 +15,8 @@ pub(crate) struct StepContext<'c> {
     pub(crate) pc: &'c mut Machine,
     /// Its domain.
     pub(crate) domain: &'c mut Domain,
+    /// The account that runs the step, as it logged on.
+    pub(crate) user: &'c str,
     /// Whether the account that runs the step is a full administrator.
     pub(crate) elevated: bool,
     /// The step's parameters.
@@ -60,6 +62,9 @@ pub(crate) enum StepOutcome {
 /// How long a step takes on a PC of ordinary speed, before the lab's time scale.
 pub(crate) fn base_duration(script: &str) -> Duration {
     Duration::from_millis(match script {
+        // Each has the C# compiler run.
+        "local-admin-access/diagnose.ps1" => 1_800,
+        "local-admin-access/make-usable.ps1" | "local-admin-access/set-account.ps1" => 1_500,
         "trust-repair/diagnose.ps1" => 2_400,
         "trust-repair/netlogon-rediscover.ps1" => 3_500,
         "trust-repair/rotate-machine-password.ps1" => 1_800,
@@ -76,6 +81,9 @@ pub(crate) fn base_duration(script: &str) -> Duration {
 /// Runs the handler of this script; `None` when the lab simulates none of that name.
 pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOutcome> {
     Some(match script {
+        "local-admin-access/diagnose.ps1" => local_admin_access::diagnose::run(context),
+        "local-admin-access/make-usable.ps1" => local_admin_access::make_usable::run(context),
+        "local-admin-access/set-account.ps1" => local_admin_access::set_account::run(context),
         "trust-repair/diagnose.ps1" => trust_repair::diagnose::run(context),
         "trust-repair/netlogon-rediscover.ps1" => trust_repair::netlogon_rediscover::run(context),
         "trust-repair/ksetup-machine-password.ps1" => {

@@ -12,6 +12,7 @@ mod channel;
 mod commands;
 mod common;
 mod lab;
+mod local_admin_access;
 mod machine_password;
 mod openssh;
 mod schemas;

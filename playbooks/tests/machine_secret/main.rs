@@ -15,11 +15,16 @@ use std::process::{Command, Output};
 
 use regex::Regex;
 
+/// What the scripts of all playbooks include.
 fn includes() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("library/trust-repair/include");
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
+    let folders = fs::read_dir(library).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path().join("include"));
+    let mut files: Vec<_> = folders
+        .filter(|folder| folder.is_dir())
+        .flat_map(|folder| fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|ending| ending == "ps1"))
         .collect();
     files.sort();
     files
@@ -81,7 +86,7 @@ fn all_csharp_compiles() {
         compile(&[source], &folder.path().join("type.dll"), "library");
         seen += 1;
     }
-    assert_eq!(seen, 2, "the scripts have lost their C#");
+    assert!(seen >= 3, "the scripts have lost their C#: {seen}");
 }
 
 /// Builds the driver with the stand-in and returns where it is.

@@ -36,6 +36,18 @@ const ALLOWED: &[(&str, &str, &str)] = &[
 
 /// Parts of scripts that hold C#, each with what it may call of Windows.
 const COMPILED: &[(&str, &str)] = &[
+    (
+        "local-admin-access/include/local-account.ps1",
+        "advapi32.dll",
+    ),
+    (
+        "local-admin-access/include/local-account.ps1",
+        "kernel32.dll",
+    ),
+    (
+        "local-admin-access/include/local-account.ps1",
+        "netapi32.dll",
+    ),
     ("trust-repair/include/netlogon.ps1", "netapi32.dll"),
     ("trust-repair/include/machine-secret.ps1", "advapi32.dll"),
 ];
