@@ -104,7 +104,7 @@ impl Connection {
                 49 => Logon::Refused(LogonRefusal::from_diagnostic(&result.text)),
                 code => Logon::Answered {
                     code,
-                    text: result.text,
+                    text: bare(&result.text).to_owned(),
                 },
             },
             Ok(Ok(Err(error))) => Logon::Unanswered(error.to_string()),
@@ -178,12 +178,17 @@ impl Connection {
             dc: self.dc.to_string(),
             doing,
             code: result.rc,
-            text: result.text.trim_end_matches('\0').to_owned(),
+            text: bare(&result.text).to_owned(),
         }
     }
 }
 
 const UNREADABLE: &str = "its answer cannot be read";
+
+/// Takes the end off a diagnostic message: a zero of Windows, a new line of Samba.
+fn bare(text: &str) -> &str {
+    text.trim_end_matches(|end: char| end == '\0' || end.is_whitespace())
+}
 
 fn why_ended(ended: Ended) -> &'static str {
     match ended {
@@ -232,4 +237,21 @@ fn url(target: &Target) -> Result<String, DirectoryError> {
         _ => &target.host,
     };
     Ok(format!("{scheme}://{host}:{}", target.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn a_message_has_no_end_of_its_own() {
+        for (text, told) in [
+            ("error, data 52e, v4563\0", "error, data 52e, v4563"),
+            ("no write property access\n", "no write property access"),
+            ("one\ntwo \n\0", "one\ntwo"),
+            ("\n", ""),
+        ] {
+            assert_eq!(bare(text), told);
+        }
+    }
 }
