@@ -34,6 +34,7 @@ mod shared;
 mod silent;
 pub mod ssh;
 mod stdio;
+pub mod time_service;
 mod tls;
 pub mod win32;
 pub mod winrm;

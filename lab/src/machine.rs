@@ -6,6 +6,7 @@ use fleetmend_model::Secret;
 use jiff::Timestamp;
 
 use crate::domain::PasswordId;
+use crate::time_service::TimeService;
 use crate::win32;
 
 /// A local account.
@@ -193,6 +194,8 @@ pub struct Machine {
     pub secret: Option<MachineSecret>,
     /// Its clock minus the domain's, milliseconds.
     pub clock_offset_ms: i64,
+    /// What W32Time is told to do.
+    pub time: TimeService,
     /// Controllers (DNS names) it cannot reach.
     pub unreachable: BTreeSet<String>,
     /// Netlogon.
@@ -246,6 +249,7 @@ impl Machine {
             laps: false,
             secret: None,
             clock_offset_ms: 40,
+            time: TimeService::default(),
             unreachable: BTreeSet::new(),
             netlogon: Service {
                 running: false,

@@ -263,10 +263,13 @@ fn authenticate(pc: &Machine, domain: &Domain, controller: &DomainController) ->
     let Some(secret) = pc.secret else {
         return win32::NO_TRUST_LSA_SECRET;
     };
-    if pc.clock_offset_ms.abs() > SKEW_LIMIT_MS {
+    // The challenge of Netlogon holds no time, so another password shows first.
+    let status =
+        domain.authenticate_machine(controller, &pc.name, secret.current, secret.previous);
+    if status == win32::OK && pc.clock_offset_ms.abs() > SKEW_LIMIT_MS {
         return win32::TIME_SKEW;
     }
-    domain.authenticate_machine(controller, &pc.name, secret.current, secret.previous)
+    status
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod local_admin_access;
 mod step;
+mod time_sync;
 mod trust_repair;
 
 pub(crate) use step::{StepContext, StepError, StepOutcome, base_duration, run};

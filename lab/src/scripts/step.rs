@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{local_admin_access, trust_repair};
+use super::{local_admin_access, time_sync, trust_repair};
 use crate::domain::Domain;
 use crate::machine::Machine;
 
@@ -65,6 +65,14 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         // Each has the C# compiler run.
         "local-admin-access/diagnose.ps1" => 1_800,
         "local-admin-access/make-usable.ps1" | "local-admin-access/set-account.ps1" => 1_500,
+        "time-sync/diagnose.ps1" => 1_800,
+        "time-sync/domain-hierarchy.ps1"
+        | "time-sync/ignore-host-time.ps1"
+        | "time-sync/resync.ps1"
+        | "time-sync/temporary-peer.ps1" => 2_500,
+        "time-sync/set-clock.ps1" => 1_200,
+        // Two runs, a while apart.
+        "time-sync/verify.ps1" => 3_000,
         "trust-repair/diagnose.ps1" => 2_400,
         "trust-repair/netlogon-rediscover.ps1" => 3_500,
         "trust-repair/rotate-machine-password.ps1" => 1_800,
@@ -84,6 +92,13 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
         "local-admin-access/diagnose.ps1" => local_admin_access::diagnose::run(context),
         "local-admin-access/make-usable.ps1" => local_admin_access::make_usable::run(context),
         "local-admin-access/set-account.ps1" => local_admin_access::set_account::run(context),
+        "time-sync/diagnose.ps1" => time_sync::diagnose::run(context),
+        "time-sync/domain-hierarchy.ps1" => time_sync::settings::domain_hierarchy(context),
+        "time-sync/ignore-host-time.ps1" => time_sync::settings::ignore_host_time(context),
+        "time-sync/resync.ps1" => time_sync::settings::resync(context),
+        "time-sync/set-clock.ps1" => time_sync::set_clock::run(context),
+        "time-sync/temporary-peer.ps1" => time_sync::temporary_peer::run(context),
+        "time-sync/verify.ps1" => time_sync::verify::run(context),
         "trust-repair/diagnose.ps1" => trust_repair::diagnose::run(context),
         "trust-repair/netlogon-rediscover.ps1" => trust_repair::netlogon_rediscover::run(context),
         "trust-repair/ksetup-machine-password.ps1" => {

@@ -17,4 +17,5 @@ mod machine_password;
 mod openssh;
 mod schemas;
 mod ssh;
+mod time_sync;
 mod transport;

@@ -9,6 +9,7 @@
 
 mod case;
 mod sent;
+mod time_sync;
 mod trust_repair;
 
 use std::collections::BTreeSet;
