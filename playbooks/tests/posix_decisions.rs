@@ -6,7 +6,7 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fleetmend_model::Facts;
@@ -25,6 +25,7 @@ fn read(name: &str) -> Value {
 fn situation(playbook: &Playbook) -> Situation {
     let credentials = || ["domain_credential".to_owned()].into();
     Situation {
+        host: json!({"names": ["pc-001"]}).as_object().unwrap().clone(),
         params: playbook
             .resolve_params(&Map::new(), &BTreeMap::new())
             .unwrap(),
@@ -143,4 +144,31 @@ fn unknown_numbers_touch_nothing() {
             Decision::Stop { .. } => assert!(known.is_none(), "{status} is given up"),
         }
     }
+}
+
+/// Where the scripts stop asking, the playbook does not ask again: both hold the same numbers.
+#[test]
+fn scripts_and_playbook_agree_what_is_certain() {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
+    let read = |name: &str| std::fs::read_to_string(library.join(name)).unwrap();
+    let numbers = |text: &str, from: &str, to: &str| -> BTreeSet<u32> {
+        let rest = text.split_once(from).unwrap().1;
+        let lines = rest.split_once(to).unwrap().0.lines();
+        // Neither comments nor `exit code 0`.
+        let code: String = lines
+            .map(|line| line.split('#').next().unwrap().replace("\"0 \"", "") + "\n")
+            .collect();
+        let words = code.split(|letter: char| !letter.is_ascii_digit());
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let script = read("trust-repair-linux/include/member.sh");
+    let script = numbers(
+        &script,
+        "case $1 in\n        \"0 \"*) return 1 ;;",
+        "*) return",
+    );
+    let playbook = read("trust-repair-linux.yaml");
+    let playbook = numbers(&playbook, "certain: >-", "]");
+    assert!(playbook.contains(&0xc000_0022) && playbook.contains(&24));
+    assert_eq!(script, playbook);
 }

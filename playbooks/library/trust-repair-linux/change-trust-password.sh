@@ -42,7 +42,7 @@ else
     [ "$code" = 0 ] || status=$(krb_error "$said")
 fi
 said=
-services_settle "$joined_by"
+services_settle "$joined_by" "$dc"
 changed=false
 [ "$code" != 0 ] || changed=true
 printf '{"changed":%s,"tool":%s,"exit_code":%s,"code":%s,"keytab_written":%s,"probe_errors":[%s]}\n' \

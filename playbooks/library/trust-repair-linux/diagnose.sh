@@ -2,6 +2,8 @@
 #
 # POSIX sh; gets a JSON object on standard input (diagnose.takes.json), prints one
 # (diagnose.gives.json). What programs say is read by exit codes, numbers and names of constants.
+# A member whose secret is wrong is asked once only: each wrong logon brings its account nearer to
+# a lockout.
 # The network comes first: where no controller is in reach every test of the secret would wait
 # for a minute.
 
@@ -161,8 +163,8 @@ if [ "$joined_by" = adcli ] && [ "$elevated" = true ]; then
     [ -z "$keytab_time" ] || secret_present=true
     secret_time=$keytab_time
 elif [ "$joined_by" = winbind ]; then
-    keytab_managed=true
-    case $(samba_setting 'kerberos method') in '' | default | secrets\ only) keytab_managed=false ;; esac
+    keytab_managed=false
+    ! keytab_managed || keytab_managed=true
 fi
 
 # --- the way to a controller
@@ -191,7 +193,7 @@ if [ -n "$domain" ] && [ "$elevated" = true ]; then
             fi
             ;;
     esac
-    # At most four are tried.
+    # At most 4 times.
     for candidate in ${wanted:-$(printf '%s\n' "$controllers" | head -n 4)}; do
         is_name "$candidate" || continue
         dc=${dc:-$candidate}
@@ -202,6 +204,7 @@ fi
 if [ "$reachable" = true ]; then
     tcp_389=true
     # Side by side; the lines say which.
+    # At most 3 times.
     ports=$(for port in 88 445 464; do { echo "$port=$(tcp "$dc" "$port")"; } & done; wait)
     tcp_88=$(printf '%s\n' "$ports" | sed -n 's/^88=//p')
     tcp_445=$(printf '%s\n' "$ports" | sed -n 's/^445=//p')
@@ -212,7 +215,7 @@ fi
 
 # --- clock and secret, only with a controller in reach
 
-winbind_test='' rpc_test='' ads_test='' adcli_test=''
+winbind='' rpc='' ads='' adcli=''
 if [ "$reachable" = true ]; then
     if [ "$joined_by" = winbind ]; then
         said=$(bounded 15 env TZ=UTC0 net ads info -S "$dc" </dev/null 2>/dev/null)
@@ -235,18 +238,17 @@ if [ "$reachable" = true ]; then
         fi
     fi
     case $joined_by in
-        winbind)
-            winbind_test=$(test_winbind)
-            rpc_test=$(test_rpc "$dc")
-            ads_test=$(test_ads "$dc")
-            ;;
-        adcli) adcli_test=$(test_adcli "$domain" "$dc") ;;
+        winbind) test_samba "$dc" ;;
+        adcli) adcli=$(test_adcli "$domain" "$dc") ;;
     esac
-    if [ "$joined_by" = winbind ] && [ -n "$keytab_time" ] && have kinit; then
-        keytab_usable=false
-        bounded 15 kinit -k -t "$KEYTAB" -c MEMORY:fleetmend "$name\$@$realm" </dev/null >/dev/null 2>&1 &&
-            keytab_usable=true
-    fi
+    case $keytab_managed,$rpc,$winbind,$ads in
+        true,"0 "*,"0 "*,0)
+            if [ -n "$keytab_time" ] && have kinit; then
+                keytab_usable=false
+                ! keytab_logs_on "$name\$@$realm" || keytab_usable=true
+            fi
+            ;;
+    esac
 fi
 
 # --- for people
@@ -271,10 +273,10 @@ cat <<END
 "dc":{"requested":$(text "$wanted"),"name":$(text "$dc"),"reachable":$(flag "$reachable"),
  "ports":{"tcp_88":$(flag "$tcp_88"),"tcp_389":$(flag "$tcp_389"),"tcp_445":$(flag "$tcp_445"),"tcp_464":$(flag "$tcp_464")}},
 "clock":{"offset_seconds":$(number "$offset"),"source":$(text "$clock_source")},
-"trust":{"winbind":$(tested status "$winbind_test"),
- "rpc":$(tested status "$rpc_test"),
- "ads":$(tested status "$ads_test"),
- "adcli":$(tested krb_error "$adcli_test")},
+"trust":{"winbind":$(tested status "$winbind"),
+ "rpc":$(tested status "$rpc"),
+ "ads":$(tested status "$ads"),
+ "adcli":$(tested krb_error "$adcli")},
 "secret":{"present":$(flag "$secret_present"),"last_set_unix":$(number "$secret_time")},
 "keytab":{"present":$(flag "$keytab_present"),"principal":$(text "$principal"),"kvno":$(number "$keytab_kvno"),
  "last_set_unix":$(number "$keytab_time"),"managed":$(flag "$keytab_managed"),"usable":$(flag "$keytab_usable")},

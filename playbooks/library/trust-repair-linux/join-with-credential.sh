@@ -115,7 +115,7 @@ if [ "$joined" = true ]; then
         winbind_restart || probe_failed winbind-restart ''
         keytab=$(keytab_refresh)
     else
-        services_settle adcli
+        services_settle adcli "$dc"
     fi
 fi
 printf '{"joined":%s,"credential_error":%s,"exit_code":%s,"code":%s,"keytab_written":%s,"dc":%s,"probe_errors":[%s]}\n' \

@@ -9,6 +9,8 @@
 
 joined_by=$(param .joined_by)
 only_if_needed=$(param .only_if_needed)
+dc=$(param .domain_controller)
+is_name "$dc" || exit 93
 restarted=
 code=
 if [ "$joined_by" = winbind ] && [ "$only_if_needed" != true ]; then
@@ -17,7 +19,7 @@ if [ "$joined_by" = winbind ] && [ "$only_if_needed" != true ]; then
     restarted=false
     [ "$code" != 0 ] || restarted=true
 else
-    services_settle "$joined_by"
+    services_settle "$joined_by" "$dc"
     code=$?
 fi
 printf '{"restarted":%s,"exit_code":%s,"probe_errors":[%s]}\n' \

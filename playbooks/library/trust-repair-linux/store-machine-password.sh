@@ -45,7 +45,7 @@ else
     said=
 fi
 PARAMS=
-services_settle "$joined_by"
+services_settle "$joined_by" "$dc"
 stored=false
 [ "$code" != 0 ] || stored=true
 printf '{"stored":%s,"tool":%s,"exit_code":%s,"code":%s,"keytab_written":%s,"dc":%s,"probe_errors":[%s]}\n' \

@@ -1,8 +1,17 @@
 # What holds the member's place in the domain: Samba's secrets or a keytab.
 
-# Prints a setting of smb.conf with its default filled in.
+# smb.conf with its defaults filled in, read once.
+SAMBA=
+! have testparm || SAMBA=$(bounded 10 testparm -s -v </dev/null 2>/dev/null)
+
+# Prints a setting of smb.conf's section [global].
 samba_setting() {
-    bounded 5 testparm -s --parameter-name="$1" </dev/null 2>/dev/null
+    printf '%s\n' "$SAMBA" | awk -v key="$1" '
+        /^\[/ { ours = ($0 == "[global]") }
+        ours && (at = index($0, " = ")) {
+            name = substr($0, 1, at - 1); sub(/^[ \t]+/, "", name)
+            if (name == key) { print substr($0, at + 3); exit }
+        }'
 }
 
 # Prints settings of sssd.conf as lines KEY=VALUE, [SECTION] lines between.
@@ -76,36 +85,40 @@ winbind_pid() {
 # Starts winbindd afresh, under whatever keeps services here.
 winbind_restart() {
     if [ -d /run/systemd/system ]; then
-        for unit in winbind winbindd; do
-            bounded 60 systemctl restart "$unit.service" </dev/null >/dev/null 2>&1 && return 0
-        done
-        return 1
+        unit=winbind
+        bounded 5 systemctl cat winbind.service </dev/null >/dev/null 2>&1 || unit=winbindd
+        bounded 40 systemctl restart "$unit.service" </dev/null >/dev/null 2>&1
+        return
     fi
     if pid=$(winbind_pid); then
         kill -TERM "$pid"
         tries=0
+        # At most 50 times.
         while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 50 ]; do
             sleep 0.2
             tries=$((tries + 1))
         done
     fi
-    bounded 20 winbindd -D </dev/null >/dev/null 2>&1 || return 1
+    bounded 10 winbindd -D </dev/null >/dev/null 2>&1 || return 1
     tries=0
-    until bounded 2 wbinfo -p </dev/null >/dev/null 2>&1; do
+    # At most 5 times.
+    until bounded 1 wbinfo -p </dev/null >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 10 ] || return 1
-        sleep 0.5
+        [ "$tries" -lt 5 ] || return 1
+        sleep 1
     done
 }
 
 # Lets the services use a secret that is new, or an account that is usable again: SSSD is told to
 # go online (SIGUSR2, sssd(8)); winbindd is started afresh if it still fails, for it waits before
-# it asks a controller again.
-services_settle() {
+# it asks a controller again. One whose secret is refused is left alone: every start of it would
+# cost the account several wrong logons.
+services_settle() { # JOINED_BY DC
     if [ "$1" = adcli ]; then
         pid=$(tr -cd '0-9' 2>/dev/null </run/sssd.pid) && [ -n "$pid" ] && kill -USR2 "$pid" 2>/dev/null
         return 0
     fi
+    ! refused "$(test_rpc "$2")" || return 0
     bounded 15 wbinfo -t </dev/null >/dev/null 2>&1 || winbind_restart
 }
 
@@ -118,7 +131,9 @@ keytab_refresh() {
         </dev/null >/dev/null 2>&1 && echo true || echo false
 }
 
-# The tests of a trust; each prints its exit code and the number that came with it, if any.
+# The tests of a trust; each prints its exit code and the number that came with it, if any. If
+# the secret is wrong, `net rpc testjoin`, `net ads testjoin` and `adcli testjoin` cost the account
+# one wrong logon each, `wbinfo -t` three or four.
 test_winbind() {
     said=$(bounded 20 wbinfo -t </dev/null 2>&1)
     echo "$? $(nt_status "$said")"
@@ -134,6 +149,41 @@ test_ads() { # DC
 test_adcli() { # DOMAIN DC
     said=$(bounded 30 env KRB5_TRACE=/dev/stderr adcli testjoin -D "$1" -S "$2" </dev/null 2>&1)
     echo "$? $(krb_error "$said")"
+}
+
+# Tells whether a test's result says for certain that the secret or the account is no good: asking
+# in another way says nothing new and brings the account nearer to its lockout. NTSTATUS, or a
+# number of RFC 4120, 7.5.9.
+refused() { # RESULT
+    case $1 in
+        "0 "*) return 1 ;;
+        *" 3221225506" | *" 3221225572" | *" 3221225578" | *" 3221225581") ;; # C0000022 64 6A 6D
+        *" 3221225586" | *" 3221225875" | *" 3221226036") ;;                  # C0000072 193 234
+        *" 3221225690" | *" 3221225866" | *" 3221225867") ;;                  # C00000DA 18A 18B
+        *" 3221225779" | *" 6" | *" 18" | *" 23" | *" 24" | *" 37") ;;          # C0000133; Kerberos
+        *) return 1 ;;
+    esac
+}
+
+# Tests a winbind member's trust, the cheapest test first, and goes on only as long as none is
+# refused. Sets rpc, winbind and ads; empty: not asked.
+test_samba() { # DC
+    winbind='' ads=''
+    rpc=$(test_rpc "$1")
+    ! refused "$rpc" || return 0
+    winbind=$(test_winbind)
+    refused "$winbind" || ads=$(test_ads "$1")
+}
+
+# Tells whether Samba keeps the keytab itself.
+keytab_managed() {
+    case $(samba_setting 'kerberos method') in '' | default | secrets\ only) return 1 ;; esac
+}
+
+# Tells whether the host can log on with its keytab. A stale one costs a wrong logon, so it is
+# asked only where Samba keeps it and after every other test has succeeded.
+keytab_logs_on() { # PRINCIPAL
+    bounded 15 kinit -k -t "$KEYTAB" -c MEMORY:fleetmend "$1" </dev/null >/dev/null 2>&1
 }
 
 # Prints {"exit_code":...,"NAME":...} of a test.
