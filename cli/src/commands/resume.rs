@@ -72,11 +72,14 @@ pub(crate) async fn cmd_resume(args: &ResumeArgs, printer: &Printer) -> Result<u
     let show = show(&args.output)?;
     let (reader, path) = open(args.output.data_dir.as_deref())?;
     let run = which(&reader, args, &path)?;
+    let plan = reader.plan(run).map_err(|error| unreadable(&path, error))?;
+    // The last to close the file folds its log in, and that can only be who writes.
+    drop(reader);
     let mut before = Before::default();
     let journal = RunJournal::resume(&path, run, args.output.data_dir.as_deref(), |record| {
         before.apply(&record);
     })?;
-    let gone_on = go_on(args, &reader, &path, (run, &journal, before), show, printer).await;
+    let gone_on = go_on(args, plan, (run, &journal, before), show, printer).await;
     // Also when nothing came of it: the next one must not be told that we hold it.
     journal.close().await;
     gone_on
@@ -84,8 +87,7 @@ pub(crate) async fn cmd_resume(args: &ResumeArgs, printer: &Printer) -> Result<u
 
 async fn go_on(
     args: &ResumeArgs,
-    reader: &JournalReader,
-    path: &Path,
+    plan: Option<String>,
     (run, journal, before): (RunId, &RunJournal, Before),
     show: job::Show,
     printer: &Printer,
@@ -94,8 +96,7 @@ async fn go_on(
         .past
         .may_go_on()
         .map_err(|error| refused(&error, run))?;
-    let text = reader.plan(run).map_err(|error| unreadable(path, error))?;
-    let text = text.ok_or_else(|| {
+    let text = plan.ok_or_else(|| {
         CliError::user(format!("the journal keeps no plan of the run {run}"))
             .hint("run again on the PCs that are left; see them: fleetmend show")
     })?;
