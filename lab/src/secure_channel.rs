@@ -264,8 +264,7 @@ fn authenticate(pc: &Machine, domain: &Domain, controller: &DomainController) ->
         return win32::NO_TRUST_LSA_SECRET;
     };
     // The challenge of Netlogon holds no time, so another password shows first.
-    let status =
-        domain.authenticate_machine(controller, &pc.name, secret.current, secret.previous);
+    let status = domain.authenticate_machine(controller, &pc.name, secret.current, secret.previous);
     if status == win32::OK && pc.clock_offset_ms.abs() > SKEW_LIMIT_MS {
         return win32::TIME_SKEW;
     }

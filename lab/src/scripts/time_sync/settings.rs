@@ -9,14 +9,26 @@ use crate::scripts::{StepContext, StepOutcome};
 use crate::time_service::SyncType;
 use crate::win32;
 
+/// What `synchronise` saw.
+struct Synchronised {
+    running: Option<bool>,
+    update: i32,
+    resync: i32,
+}
+
 pub(crate) fn resync(context: &mut StepContext<'_>) -> StepOutcome {
     let mut errors = Vec::new();
     let restored = service::restore(context, &mut errors);
     let enabled = service::enable(context, &mut errors);
-    let mut answer = synchronise(context, errors);
-    answer["settings_restored"] = json!(restored);
-    answer["enabled"] = json!(enabled);
-    StepOutcome::Done(Ok(answer))
+    let after = synchronise(context, &mut errors);
+    StepOutcome::Done(Ok(json!({
+        "running": after.running,
+        "enabled": enabled,
+        "settings_restored": restored,
+        "update_exit_code": after.update,
+        "resync_exit_code": after.resync,
+        "probe_errors": errors,
+    })))
 }
 
 pub(crate) fn domain_hierarchy(context: &mut StepContext<'_>) -> StepOutcome {
@@ -28,12 +40,16 @@ pub(crate) fn domain_hierarchy(context: &mut StepContext<'_>) -> StepOutcome {
     } else {
         errors.push(failure("config", win32::ACCESS_DENIED));
     }
-    let after = context.pc.time.sync_type;
-    let mut answer = synchronise(context, errors);
-    answer["sync_type_before"] = json!(before as u32);
-    answer["peers_before"] = json!(servers);
-    answer["sync_type"] = json!(after as u32);
-    StepOutcome::Done(Ok(answer))
+    let after = synchronise(context, &mut errors);
+    StepOutcome::Done(Ok(json!({
+        "running": after.running,
+        "sync_type_before": before as u32,
+        "peers_before": servers,
+        "sync_type": context.pc.time.sync_type as u32,
+        "update_exit_code": after.update,
+        "resync_exit_code": after.resync,
+        "probe_errors": errors,
+    })))
 }
 
 pub(crate) fn ignore_host_time(context: &mut StepContext<'_>) -> StepOutcome {
@@ -43,21 +59,22 @@ pub(crate) fn ignore_host_time(context: &mut StepContext<'_>) -> StepOutcome {
     } else {
         errors.push(failure("config", win32::ACCESS_DENIED));
     }
-    let off = !context.pc.time.host_listened;
-    let mut answer = synchronise(context, errors);
-    answer["host_provider_off"] = json!(off);
-    StepOutcome::Done(Ok(answer))
+    let after = synchronise(context, &mut errors);
+    StepOutcome::Done(Ok(json!({
+        "running": after.running,
+        "host_provider_off": !context.pc.time.host_listened,
+        "update_exit_code": after.update,
+        "resync_exit_code": after.resync,
+        "probe_errors": errors,
+    })))
 }
 
 /// Starts the service, makes it read its settings and ask its source.
-fn synchronise(context: &mut StepContext<'_>, mut errors: Vec<Value>) -> Value {
-    let running = service::start(context, &mut errors);
-    let update = service::update(context);
-    let resync = service::resync(context);
-    json!({
-        "running": running,
-        "update_exit_code": update,
-        "resync_exit_code": resync,
-        "probe_errors": errors,
-    })
+fn synchronise(context: &mut StepContext<'_>, errors: &mut Vec<Value>) -> Synchronised {
+    let running = service::start(context, errors);
+    Synchronised {
+        running,
+        update: service::update(context),
+        resync: service::resync(context),
+    }
 }
