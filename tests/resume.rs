@@ -4,12 +4,7 @@
 //! `FLEETMEND_KILLS=200` kills as often (20 otherwise); `FLEETMEND_SEED=N` kills at the same times again.
 
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
