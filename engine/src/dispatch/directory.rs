@@ -49,6 +49,7 @@ impl Pc {
         let mut end = match (self.shared.directory.clone(), pass) {
             (Some(directory), Some(pass)) => {
                 let request = ActionRequest {
+                    host: self.host.name.clone(),
                     action,
                     params,
                     deadline: plan.deadline,
@@ -109,7 +110,8 @@ impl Pc {
     }
 
     /// Closes the gate on a refusal before anything else is awaited. Any other orderly end comes
-    /// after the logon, or without one.
+    /// after the logon, or without one, as when no controller is reached; the others may then go
+    /// on, for the directory itself sends no second logon before the first is accepted.
     fn tell_directory_gate(&self, pass: &Pass, acted: &Result<Acted, ActionError>) {
         match acted {
             Err(ActionError::Failed {

@@ -10,6 +10,7 @@ mod dispatcher;
 mod gate;
 mod host_task;
 mod logon;
+mod own_names;
 mod past;
 mod plan;
 mod ramp;

@@ -1,6 +1,6 @@
 //! What a run that was cut had come to, folded from its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleetmend_model::{
     Event, HostEvent, HostName, HostResult, Phase, Place, Record, RunMode, StepEnd, StepRef,
@@ -21,6 +21,8 @@ pub struct Past {
     ended: bool,
     states: BTreeMap<HostName, PcState>,
     pub(super) accounts: Vec<Seen>,
+    /// PCs whose step was cut, and has been counted as a use of its account.
+    cut: BTreeSet<HostName>,
 }
 
 /// What the run was begun with.
@@ -194,8 +196,22 @@ impl Past {
 
     /// Turns every PC's state into the one with which it goes on.
     pub(super) fn resume(&mut self) {
-        for state in self.states.values_mut() {
+        for (host, state) in &mut self.states {
             *state = std::mem::take(state).resumed();
+            let running = state.running.as_ref();
+            let running = running.filter(|running| {
+                running.place == Place::Pc && running.step.phase == Phase::Repair
+            });
+            if let Some(running) = running
+                && self.cut.insert(host.clone())
+            {
+                // It may have shown the account to the domain.
+                self.accounts.push(Seen {
+                    host: host.clone(),
+                    of: Of::Step(running.step.clone()),
+                    word: Word::Nothing,
+                });
+            }
         }
     }
 
@@ -209,7 +225,9 @@ impl Past {
             HostEvent::StepEnded { step, .. } => self.place_of(host, step),
             _ => Place::Pc,
         };
-        if let Some((of, word)) = seen(what, place) {
+        let ended = matches!(what, HostEvent::StepEnded { .. });
+        let counted = ended && self.cut.remove(host);
+        if let Some((of, word)) = seen(what, place).filter(|_| !counted) {
             let host = host.clone();
             self.accounts.push(Seen { host, of, word });
         }

@@ -8,6 +8,7 @@ use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
 use fleetmend_playbooks::{DecisionError, Language, Situation};
 use serde_json::{Map, Value};
 
+use super::own_names::own_names;
 use crate::program::{Job, Parameters, Program};
 
 /// What a run is to do. Nothing in it can be wrong any more.
@@ -121,6 +122,7 @@ impl RunPlan {
         let about = [
             ("name", Value::from(host.name.0.as_str())),
             ("address", Value::from(host.address.as_str())),
+            ("names", Value::from(own_names(host))),
             ("groups", Value::from(host.groups.clone())),
             (
                 "vars",

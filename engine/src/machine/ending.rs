@@ -249,16 +249,19 @@ pub(super) fn healthy() -> Ending {
     }
 }
 
-pub(super) fn repaired(state: &PcState, rung: &str) -> Ending {
+/// `made`: the rung gave the PC a secret that was made for it.
+pub(super) fn repaired(state: &PcState, rung: &str, made: bool) -> Ending {
     let outcome = Outcome::Repaired {
         rung: rung.to_owned(),
     };
-    let told = state.last.as_ref().and_then(|last| last.consulted.as_ref());
+    let last = state.last.as_ref();
+    let after = match last.and_then(|last| last.consulted.as_ref()) {
+        Some(Consulted::Answer(after)) => Some(after),
+        Some(Consulted::Nothing(_)) | None => None,
+    };
+    let answers = last.map(|last| &last.answers).filter(|_| made);
     Ending {
-        evidence: match told {
-            Some(Consulted::Answer(after)) => Some(evidence::of(after, state.before.as_ref())),
-            Some(Consulted::Nothing(_)) | None => None,
-        },
+        evidence: evidence::of(after, state.before.as_ref(), answers),
         ..end(state, outcome, Story::default())
     }
 }

@@ -44,7 +44,7 @@ pub fn next(work: Work<'_>, context: &Context<'_>, state: &PcState) -> Action {
     }
     if let (Some(rung), Link::None, None) = (&state.proven, &state.link, &state.rung) {
         // The controller died between the proof and the result; the PC has no more to tell.
-        return Action::Finish(ending::repaired(state, rung));
+        return Action::Finish(ending::repaired(state, rung, work.makes(rung)));
     }
     match &state.link {
         Link::None | Link::Connecting => connect(context, state),
@@ -119,7 +119,7 @@ impl Machine<'_> {
             return rung_next(self, rung);
         }
         if let Some(rung) = &state.proven {
-            return Action::Finish(ending::repaired(state, rung));
+            return Action::Finish(ending::repaired(state, rung, self.program.makes(rung)));
         }
         if let Some(action) = self.after_rung() {
             return action;
@@ -278,7 +278,19 @@ impl Machine<'_> {
     }
 }
 
+impl Work<'_> {
+    fn makes(self, rung: &str) -> bool {
+        matches!(self, Work::Playbook(program) if program.makes(rung))
+    }
+}
+
 impl Program {
+    /// Tells whether a step of this rung makes a secret for the PC.
+    fn makes(&self, rung: &str) -> bool {
+        let plan = self.rungs.get(rung);
+        plan.is_some_and(|plan| plan.steps.iter().any(|step| step.makes.is_some()))
+    }
+
     /// Returns the plan of a step by the name that events give it.
     pub fn step(&self, step: &StepRef) -> Option<&StepPlan> {
         match step.phase {

@@ -79,7 +79,7 @@ async fn a_repair_of_two_halves() {
         Some(json!({
             "found": true, "dc": "dc1", "enabled": true, "enabled_before": true,
             "pwd_last_set": "set 1", "pwd_last_set_before": "set 0",
-            "controllers": 1, "controllers_answered": 1,
+            "controllers": 1, "controllers_answered": 1, "rotated": null,
         }))
     );
     let events = world.journal.of(PC);

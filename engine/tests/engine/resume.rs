@@ -456,3 +456,64 @@ async fn what_a_resumed_run_cannot_store_it_does_not_do() {
         assert!(unknown || !amid.contains(&result.host), "{result:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_of_which_nobody_tells_is_not_spent_by_kills() {
+    // Nothing mends these, and the domain says nothing of the account.
+    let fleet = || vec![Pc::broken(""); 6];
+    let joins = |world: &World| {
+        let sent = world.sent();
+        sent.iter().filter(|(_, step)| step == "join").count()
+    };
+    let whole = World::new(fleet(), MemoryJournal::new(None));
+    run_world(&whole, whole.plan(), quiet()).await;
+    assert_eq!(joins(&whole), 3);
+    let length = whole.journal.records().len();
+    for at in (length / 2..length).step_by(3) {
+        for death in [Death::AtOnce, Death::AfterTheActs] {
+            let world = fresh(fleet(), at);
+            kill(&world, world.plan(), at, death).await;
+            let world = after(&world, None);
+            resume_world(&world, world.plan()).await;
+            assert!(
+                joins(&world) <= 3,
+                "cut after {at}, {death:?}: {}",
+                joins(&world)
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_domain_logon_stays_refused() {
+    let refuses = Pc {
+        refuses_logon: true,
+        ..Pc::default()
+    };
+    let fleet = || vec![refuses.clone(); 3];
+    let plan = |world: &World| {
+        let mut plan = world.plan();
+        for host in &mut plan.hosts {
+            Arc::make_mut(host).user = Some("CORP\\bob".to_owned());
+        }
+        plan
+    };
+    let tries = |world: &World| world.connects.lock().unwrap().values().sum::<usize>();
+    let whole = World::new(fleet(), MemoryJournal::new(None));
+    let report = run_world(&whole, plan(&whole), quiet()).await;
+    assert_eq!((tries(&whole), report.exit_code), (1, exit_code::SAFETY));
+    let records = whole.journal.records();
+    let refused = records.iter().position(|record| {
+        let text = serde_json::to_string(&record.event).unwrap();
+        text.contains("domain-logon")
+    });
+    for at in refused.unwrap() + 1..records.len() {
+        let world = fresh(fleet(), at);
+        kill(&world, plan(&world), at, Death::AtOnce).await;
+        let world = after(&world, None);
+        let resumed = resume_world(&world, plan(&world)).await;
+        assert_eq!(tries(&world), 0, "cut after {at}");
+        assert_eq!(resumed.exit_code, exit_code::SAFETY);
+        assert_eq!(outcomes(&resumed), outcomes(&report), "cut after {at}");
+    }
+}

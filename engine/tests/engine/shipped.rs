@@ -141,6 +141,7 @@ fn situation(program: &Program, set: &Value) -> Situation {
         .parameters(set.as_object().unwrap(), &BTreeMap::new())
         .unwrap();
     Situation {
+        host: json!({"names": ["pc-001"]}).as_object().unwrap().clone(),
         params: parameters.values,
         directory: true,
         ..Situation::default()

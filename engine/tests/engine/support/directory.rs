@@ -53,6 +53,7 @@ impl Directory for FakeDirectory {
     async fn act(&self, request: ActionRequest) -> Result<Acted, ActionError> {
         let world = &self.0;
         let host = request.params["computer"].as_str().unwrap().to_owned();
+        assert_eq!(request.host.0, host, "each PC asks for itself");
         let step = request.params["step"].as_str().unwrap().to_owned();
         world.watch(&host, step.rsplit('/').next().unwrap());
         let name = request.action.name();
