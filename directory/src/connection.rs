@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::limit::{Ended, Limit};
 use crate::operation::{Answer, Change, NotWritten, Question};
-use crate::settings::Encryption;
+use crate::settings::{Encryption, Server};
 use crate::{DirectoryError, LogonRefusal, certificate};
 
 /// One TLS connection to one controller. Clones share it: every question is a message of its own.
@@ -30,6 +30,18 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     pub(crate) encryption: Encryption,
     pub(crate) pinned: bool,
+}
+
+impl Target {
+    /// Returns its name for messages, with the port where that is not the usual one.
+    pub(crate) fn label(&self) -> String {
+        let port = Some(self.port).filter(|port| *port != self.encryption.port());
+        Server {
+            host: self.host.clone(),
+            port,
+        }
+        .to_string()
+    }
 }
 
 /// How a bind ended.
@@ -53,7 +65,7 @@ impl Connection {
         tls: Arc<ClientConfig>,
         limit: &Limit,
     ) -> Result<Self, DirectoryError> {
-        let dc = || target.host.clone();
+        let dc = || target.label();
         let unreachable = |why: String| DirectoryError::Unreachable { dc: dc(), why };
         let connecting = async {
             let stream = connect(&target.host, target.port)
@@ -87,6 +99,14 @@ impl Connection {
             ldap,
             dc: dc().into(),
         })
+    }
+
+    /// Returns it under the name that the controller tells of itself.
+    pub(crate) fn named(self, dc: &str) -> Self {
+        Self {
+            dc: dc.into(),
+            ..self
+        }
     }
 
     /// Tells whether it is gone.

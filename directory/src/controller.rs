@@ -98,11 +98,16 @@ impl Controller {
         &self.target.host
     }
 
+    /// Returns that name for messages, with an unusual port.
+    pub(crate) fn label(&self) -> String {
+        self.target.label()
+    }
+
     /// Returns its DNS name as it said when it was last reached, else the name that we have.
     pub(crate) async fn name(&self) -> String {
         match &*self.state.lock().await {
             State::Open(session) => session.dc.clone(),
-            _ => self.host().to_owned(),
+            _ => self.label(),
         }
     }
 
@@ -130,7 +135,7 @@ impl Controller {
         let opening = tokio::spawn(Arc::clone(self).open_into(state));
         opening.await.unwrap_or_else(|error| {
             Err(DirectoryError::Unreachable {
-                dc: self.host().to_owned(),
+                dc: self.label(),
                 why: error.to_string(),
             })
         })
@@ -173,7 +178,9 @@ impl Controller {
         let domain = self.domain_of(&dc, &root)?;
         let name = bind_name(&account.user, &settings.domain);
         let limit = Limit::within(settings.answer_timeout, &CancellationToken::new());
-        gate.logon(&dc, &connection, &name, account, &limit).await?;
+        let connection = connection.named(&dc);
+        let bind = connection.logon(&name, account, &limit);
+        gate.logon(&dc, bind).await?;
         tracing::debug!(%dc, "logged on to the directory");
         Ok(Arc::new(Session {
             connection,
@@ -297,7 +304,7 @@ impl Controller {
     }
 
     fn ended(&self, ended: Ended, doing: &'static str) -> DirectoryError {
-        let dc = self.host().to_owned();
+        let dc = self.label();
         match ended {
             Ended::Deadline => DirectoryError::Deadline { dc, doing },
             Ended::Cancelled => DirectoryError::Cancelled { dc, doing },
