@@ -1,14 +1,21 @@
 //! A credential tried exactly once.
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
 use fleetmend_model::Credential;
+use futures::StreamExt;
 use jiff::Timestamp;
 
 use crate::account::{bind_name, complete};
 use crate::connection::Logon;
+use crate::controller::Controller;
 use crate::{
     AccountState, ActiveDirectory, DirectoryError, Limit, LockoutPolicy, LogonRefusal, lockout,
 };
 
+/// How many controllers are asked at once.
+const AT_ONCE: usize = 16;
 /// How many wrong passwords must be left over before a trial.
 const LEFT_OVER: u32 = 2;
 
@@ -21,8 +28,11 @@ pub struct Probe {
     pub refusal: Option<LogonRefusal>,
     /// When accounts are locked, as far as our account may read it.
     pub policy: LockoutPolicy,
-    /// The account before the trial; none if our account does not see it.
+    /// The account before the trial, as the controller has it that has the worst of it; none if
+    /// our account does not see it.
     pub account: Option<AccountState>,
+    /// Controllers that did not say how the account stands there.
+    pub silent: Vec<String>,
 }
 
 /// Why a credential was not tried. No logon was sent, unless `Unanswered` says so.
@@ -94,8 +104,10 @@ pub(crate) struct Probed {
 
 impl ActiveDirectory {
     /// Tries a credential by one bind on a connection of its own, after reading with our own
-    /// account whether a wrong password would bring it near its lockout. The same credential is
-    /// tried once in the life of this object: asked again, the first outcome is told.
+    /// account whether a wrong password would bring it near its lockout. Every controller that
+    /// answers is asked, for each counts for itself; the one that holds the role of PDC emulator
+    /// hears of wrong passwords sent to the others, and locks. The same credential is tried once
+    /// in the life of this object: asked again, the first outcome is told.
     ///
     /// # Errors
     /// See [`NotProbed`]. A refused credential is no error.
@@ -104,7 +116,16 @@ impl ActiveDirectory {
             return Err(NotProbed::Incomplete(what));
         }
         // Held to the end: two callers with one credential make one trial.
-        let mut probed = self.probed.lock().await;
+        let mut probed = match limit.bound(self.probed.lock()).await {
+            Ok(probed) => probed,
+            Err(_) => {
+                return Err(DirectoryError::Deadline {
+                    dc: self.access.settings.domain.clone(),
+                    doing: "wait for another trial of a credential",
+                }
+                .into());
+            }
+        };
         let same = |other: &Credential| {
             other.user.eq_ignore_ascii_case(&credential.user)
                 && other.password == credential.password
@@ -115,10 +136,14 @@ impl ActiveDirectory {
         let controller = self.any(false, limit).await?;
         let session = controller.session(limit).await?;
         let user = &credential.user;
-        let (policy, account) = lockout::read(&controller, &session, user, limit).await?;
-        if let Some(account) = &account {
-            allowed(user, &session.dc, &policy, account, Timestamp::now())?;
+        let (policy, own) = lockout::read(&controller, &session, user, limit).await?;
+        let (mut readings, silent) = self.elsewhere(&controller, user, limit).await?;
+        readings.extend(own.map(|account| (session.dc.clone(), account)));
+        let worst = worst(readings, &policy, Timestamp::now());
+        if let Some((at, account)) = &worst {
+            allowed(user, at, &policy, account, Timestamp::now())?;
         }
+        let account = worst.map(|(_, account)| account);
         let (connection, _) = controller.connect(limit).await?;
         let name = bind_name(user, &self.access.settings.domain);
         let dc = session.dc.clone();
@@ -134,6 +159,7 @@ impl ActiveDirectory {
                 refusal,
                 policy,
                 account,
+                silent,
             }),
             Err(why) => Err(NotProbed::Unanswered {
                 user: user.clone(),
@@ -147,6 +173,57 @@ impl ActiveDirectory {
         });
         outcome
     }
+
+    /// Reads the account at every other controller. Returns also those that did not tell.
+    async fn elsewhere(
+        &self,
+        but: &Arc<Controller>,
+        user: &str,
+        limit: &Limit,
+    ) -> Result<(Vec<(String, AccountState)>, Vec<String>), DirectoryError> {
+        let mut asking = Vec::new();
+        for controller in self.controllers(limit).await? {
+            if !Arc::ptr_eq(controller, but) {
+                asking.push(read_at(controller, user, limit));
+            }
+        }
+        let mut asked = futures::stream::iter(asking).buffered(AT_ONCE);
+        let (mut readings, mut silent) = (Vec::new(), Vec::new());
+        while let Some((dc, told)) = asked.next().await {
+            match told {
+                Ok(account) => readings.extend(account.map(|account| (dc, account))),
+                Err(error) if error.elsewhere() => silent.push(dc),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((readings, silent))
+    }
+}
+
+async fn read_at(
+    controller: &Arc<Controller>,
+    user: &str,
+    limit: &Limit,
+) -> (String, Result<Option<AccountState>, DirectoryError>) {
+    let read = async {
+        let session = controller.session(limit).await?;
+        let (_, account) = lockout::read(controller, &session, user, limit).await?;
+        Ok(account)
+    };
+    let told = read.await;
+    (controller.name().await, told)
+}
+
+/// Returns the reading that speaks most against a trial: a lock, else most wrong passwords.
+fn worst(
+    readings: Vec<(String, AccountState)>,
+    policy: &LockoutPolicy,
+    now: Timestamp,
+) -> Option<(String, AccountState)> {
+    readings.into_iter().min_by_key(|(_, account)| {
+        let disabled = account.enabled == Some(false);
+        Reverse((account.locked, disabled, account.counting(policy, now)))
+    })
 }
 
 /// Refuses a trial that is hopeless or might lock the account.
@@ -230,6 +307,30 @@ mod tests {
             verdict(None, &account(1)),
             Err(NotProbed::PolicyUnreadable { bad: 1, .. })
         ));
+    }
+
+    #[test]
+    fn the_controller_that_has_the_worst_of_it_counts() {
+        let policy = LockoutPolicy::default();
+        let worst = |readings: &[(&str, AccountState)]| {
+            let readings = readings
+                .iter()
+                .map(|(dc, account)| ((*dc).to_owned(), account.clone()));
+            let now = Timestamp::UNIX_EPOCH;
+            super::worst(readings.collect(), &policy, now).map(|(dc, _)| dc)
+        };
+        let unknown = AccountState {
+            bad_password_count: None,
+            ..account(0)
+        };
+        let mut locked = account(0);
+        locked.locked = true;
+        assert_eq!(worst(&[]), None);
+        let mut readings = vec![("dc1", account(0)), ("pdc", account(4)), ("dc3", unknown)];
+        assert_eq!(worst(&readings).unwrap(), "pdc");
+        readings.push(("dc4", locked));
+        assert_eq!(worst(&readings).unwrap(), "dc4");
+        assert_eq!(worst(&readings[..1]).unwrap(), "dc1");
     }
 
     #[test]
