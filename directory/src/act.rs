@@ -2,11 +2,13 @@
 
 mod failure;
 mod flags;
+mod given;
 mod offline_join;
 mod reset;
 mod restore;
 mod samba_net;
 
+pub(crate) use given::Given;
 pub use offline_join::offline_join_available;
 
 use async_trait::async_trait;
@@ -15,7 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::computer::read_computer;
+use crate::computer::{Twins, read_computer};
 use crate::{Acted, ActionError, ActionRequest, ActiveDirectory, Directory, Limit};
 
 /// The parameters of an action on one computer.
@@ -31,17 +33,19 @@ impl Directory for ActiveDirectory {
     async fn act(&self, request: ActionRequest) -> Result<Acted, ActionError> {
         let limit = Limit::within(request.deadline, &request.cancel);
         let params = request.params;
+        let host = &request.host;
         match request.action {
             DirectoryAction::ReadComputer => {
                 let OnComputer {
                     computer,
                     domain_controller: dc,
                 } = taken(params)?;
-                let answer = read_computer(self, &computer, dc.as_deref(), &limit).await?;
+                let answer =
+                    read_computer(self, &computer, dc.as_deref(), Twins::Unasked, &limit).await?;
                 Ok(Acted { answer, made: None })
             }
             DirectoryAction::ResetComputerPassword => {
-                reset::reset(self, taken(params)?, &limit).await
+                reset::reset(self, taken(params)?, host, &limit).await
             }
             DirectoryAction::EnableComputer => flags::enable(self, taken(params)?, &limit).await,
             DirectoryAction::UnlockComputer => flags::unlock(self, taken(params)?, &limit).await,
@@ -49,7 +53,7 @@ impl Directory for ActiveDirectory {
                 restore::restore(self, taken(params)?, &limit).await
             }
             DirectoryAction::ProvisionOfflineJoin => {
-                offline_join::provision(self, taken(params)?, &limit).await
+                offline_join::provision(self, taken(params)?, host, &limit).await
             }
         }
     }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use fleetmend_model::Credential;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::act::Given;
 use crate::controller::{Access, Controller};
 use crate::gate::Gate;
 use crate::limit::{Ended, Limit};
@@ -15,13 +18,16 @@ use crate::{DirectoryError, Settings, locate};
 /// One domain, seen with one account: share one among all hosts of a run.
 ///
 /// The account is bound at one controller first, and at others only after that one accepted it;
-/// after the first refusal every call fails at once and no bind is sent any more.
+/// after the first refusal every call fails at once and no bind is sent any more. An account whose
+/// password was written for one host is not written for another.
 #[derive(Debug)]
 pub struct ActiveDirectory {
     pub(crate) access: Arc<Access>,
     controllers: OnceCell<Vec<Arc<Controller>>>,
     pub(crate) recycle_bin: OnceCell<bool>,
     pub(crate) probed: Mutex<Vec<Probed>>,
+    /// Which host each account's new password was given to.
+    pub(crate) given: Given,
     /// Offline joins log on with the account outside LDAP: one at a time.
     pub(crate) provisioning: Mutex<()>,
 }
@@ -66,6 +72,7 @@ impl ActiveDirectory {
             controllers: OnceCell::new(),
             recycle_bin: OnceCell::new(),
             probed: Mutex::default(),
+            given: Given::default(),
             provisioning: Mutex::default(),
         }
     }
@@ -94,7 +101,7 @@ impl ActiveDirectory {
                 .controllers(limit)
                 .await?
                 .iter()
-                .map(|controller| controller.host().to_owned())
+                .map(|controller| controller.label())
                 .collect(),
         })
     }
@@ -176,17 +183,22 @@ impl ActiveDirectory {
         if let Some(known) = known {
             return Ok(Arc::clone(known));
         }
-        // One that is reached by its address tells its name.
-        let (mut names, mut silent) = (Vec::new(), None);
+        // One that is reached by its address tells its name. All are asked at once: the one that is
+        // wanted need not wait for those that are silent.
+        let mut asking = FuturesUnordered::new();
         for controller in controllers {
-            match controller.session(limit).await {
+            asking.push(async move { (controller, controller.session(limit).await) });
+        }
+        let (mut names, mut silent) = (Vec::new(), None);
+        while let Some((controller, session)) = asking.next().await {
+            match session {
                 Ok(session) if same_host(&session.dc, &wanted) => {
                     return Ok(Arc::clone(controller));
                 }
                 Ok(session) => names.push(session.dc.clone()),
                 Err(why) if !why.elsewhere() => return Err(why),
                 Err(why) => {
-                    names.push(controller.host().to_owned());
+                    names.push(controller.label());
                     if controller.host().parse::<std::net::IpAddr>().is_ok() {
                         silent.get_or_insert(why);
                     }

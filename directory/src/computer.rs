@@ -18,7 +18,7 @@ use crate::operation::Question;
 use crate::{DirectoryError, Limit};
 
 pub(crate) use deleted::{Deleted, find_deleted, recycle_bin};
-pub(crate) use reading::read_computer;
+pub(crate) use reading::{Twins, read_computer};
 
 /// More computers of one name than that are not looked at.
 const MOST: i32 = 20;

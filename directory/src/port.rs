@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetmend_model::{DirectoryAction, Secret};
+use fleetmend_model::{DirectoryAction, HostName, Secret};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ pub trait Directory: Send + Sync {
 /// One step in the directory.
 #[derive(Clone, Debug)]
 pub struct ActionRequest {
+    /// On whose behalf: one account's password is written for one host only.
+    pub host: HostName,
     /// Which.
     pub action: DirectoryAction,
     /// Its parameters; none of them is a secret.

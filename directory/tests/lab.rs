@@ -17,7 +17,7 @@ use fleetmend_directory::{
 use fleetmend_lab::domain::{Domain, Rights};
 use fleetmend_lab::ldap::{LdapFault, LdapOptions, LdapServer};
 use fleetmend_lab::{Answers, LabAuthority, Pace, ScriptRegistry, Shared};
-use fleetmend_model::{Credential, DirectoryAction, Secret};
+use fleetmend_model::{Credential, DirectoryAction, HostName, Secret};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -101,6 +101,13 @@ impl Forest {
             .sum()
     }
 
+    fn searches(&self) -> u64 {
+        self.servers
+            .iter()
+            .map(|server| server.counts().searches)
+            .sum()
+    }
+
     fn writes(&self) -> u64 {
         self.servers
             .iter()
@@ -122,6 +129,7 @@ fn request(action: DirectoryAction, computer: &str, dc: Option<&str>) -> ActionR
         panic!("no object")
     };
     ActionRequest {
+        host: HostName("受付-1".to_owned()),
         action,
         params,
         deadline: Duration::from_secs(30),
@@ -240,6 +248,111 @@ async fn goes_on_with_the_other_controller() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test]
+async fn says_whose_reading_it_is_when_the_one_asked_for_falls_silent() {
+    let forest = Forest::start(1).await;
+    let directory = forest.open("svc", PASSWORD);
+    let asked = Some("dc02.corp.example.jp");
+    let told = read(&directory, "PC00000", asked).await;
+    assert_eq!(told["dc"], "dc02.corp.example.jp");
+    assert_eq!(told["error"], Value::Null);
+    forest.servers[1].set_fault(LdapFault::Hangs);
+    let told = read(&directory, "PC00000", asked).await;
+    assert_eq!(told["dc"], "dc01.corp.example.jp", "{told:#}");
+    assert_eq!(told["found"], true);
+    let why = told["error"]["message"].as_str().unwrap();
+    assert!(why.contains("dc02.corp.example.jp"), "{why}");
+}
+
+#[tokio::test]
+async fn one_account_is_given_a_password_for_one_host_only() {
+    let forest = Forest::start(2).await;
+    let directory = forest.open("svc", PASSWORD);
+    let reset = |host: &str, computer: &str| ActionRequest {
+        host: HostName(host.to_owned()),
+        ..request(DirectoryAction::ResetComputerPassword, computer, None)
+    };
+    let first = directory.act(reset("受付-1", "PC00000")).await.unwrap();
+    let writes = forest.writes();
+    let second = directory.act(reset("10.0.0.9", "pc00000$")).await;
+    let Err(ActionError::Failed {
+        error_id, message, ..
+    }) = second
+    else {
+        panic!("{second:?}");
+    };
+    assert_eq!(error_id, "ComputerOfAnotherHost");
+    assert!(
+        message.contains("受付-1") && message.contains("10.0.0.9"),
+        "{message}"
+    );
+    assert_eq!(forest.writes(), writes, "nothing was written");
+    let again = directory.act(reset("受付-1", "PC00000")).await.unwrap();
+    assert_ne!(again.made, first.made);
+    assert!(directory.act(reset("10.0.0.9", "PC00001")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_write_that_was_not_made_leaves_the_account_free() {
+    let forest = Forest::start(1).await;
+    forest
+        .shared
+        .domain()
+        .create_user("reader", PASSWORD, false);
+    forest.shared.domain().user_mut("reader").unwrap().rights = Rights::default();
+    let directory = forest.open("reader", PASSWORD);
+    for host in ["pc-1", "pc-2"] {
+        let reset = ActionRequest {
+            host: HostName(host.to_owned()),
+            ..request(DirectoryAction::ResetComputerPassword, "PC00000", None)
+        };
+        let refused = directory.act(reset).await;
+        assert!(
+            matches!(refused, Err(ActionError::Failed { code: Some(50), .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn looks_for_twins_only_where_somebody_asks_about_one_computer() {
+    let forest = Forest::start(1).await;
+    let directory = forest.open("svc", PASSWORD);
+    let in_a_run = read(&directory, "PC00000", None).await;
+    assert_eq!(in_a_run["duplicates"], Value::Null);
+    let before = forest.searches();
+    read(&directory, "PC00000", None).await;
+    assert_eq!(forest.searches() - before, 2, "one for each controller");
+    let shown = directory.computer("PC00000", None, &limit()).await.unwrap();
+    assert_eq!(shown["duplicates"], 0);
+}
+
+#[tokio::test]
+async fn asks_every_controller_before_a_credential_is_tried() {
+    let forest = Forest::start(1).await;
+    let directory = forest.open("svc", PASSWORD);
+    directory.prove(&limit()).await.unwrap();
+    let wrong = Credential {
+        user: "blind".to_owned(),
+        password: Secret::new("wrong".to_owned()),
+    };
+    let before = forest.servers[1].counts().searches;
+    let told = directory.probe(&wrong, &limit()).await.unwrap();
+    assert!(told.refusal.is_some() && told.silent.is_empty(), "{told:?}");
+    assert!(forest.servers[1].counts().searches > before + 1);
+    assert_eq!(
+        forest.shared.domain().user("blind").unwrap().bad_passwords,
+        1
+    );
+
+    let forest = Forest::start(1).await;
+    let directory = forest.open("svc", PASSWORD);
+    forest.servers[1].set_fault(LdapFault::Hangs);
+    let told = directory.probe(&wrong, &limit()).await.unwrap();
+    let silent = forest.servers[1].ldaps().to_string();
+    assert_eq!(told.silent, [silent]);
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use fleetmend_model::Credential;
+use fleetmend_model::{Credential, HostName};
 use ldap3::Scope;
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::failure::{failed, member_kind};
+use super::given::Account;
 use super::samba_net::{Blob, Failure, available, provision_blob};
 use crate::account::bind_name;
 use crate::computer::{Names, find, may_see};
@@ -36,6 +37,7 @@ pub async fn offline_join_available(limit: &Limit) -> bool {
 pub(super) async fn provision(
     directory: &ActiveDirectory,
     on: Provision,
+    host: &HostName,
     limit: &Limit,
 ) -> Result<Acted, ActionError> {
     let settings = &directory.access.settings;
@@ -57,7 +59,7 @@ pub(super) async fn provision(
         .await?;
     let session = controller.session(limit).await?;
     let names = Names::of(&on.computer, &settings.domain);
-    let machine = machine(&controller, &session, &names, limit).await?;
+    let (machine, sid) = machine(&controller, &session, &names, limit).await?;
     let netbios = netbios_name(&controller, &session, limit).await?;
     let account = &directory.access.account;
     let stdin = credential_file(account, &settings.domain)?;
@@ -68,6 +70,15 @@ pub(super) async fn provision(
         dc: &session.dc,
         ou: on.ou.as_deref(),
     };
+    // Kept whatever comes of it: `net` may fail after it has set the password.
+    let name = format!("{machine}$");
+    directory.given.claim(
+        Account {
+            sid: sid.as_deref(),
+            name: &name,
+        },
+        host,
+    )?;
     let made = provision_blob(&wanted, &stdin, limit).await?;
     let blob = made.map_err(|failure| judge(directory, &session.dc, failure))?;
     let after = find(
@@ -89,7 +100,7 @@ pub(super) async fn provision(
     })
 }
 
-/// Returns the NetBIOS name to provision. An account that is there must be a member's, and its
+/// Returns the NetBIOS name to provision and the SID of the account if there is one. An account that is there must be a member's, and its
 /// flags must be ours to write: `net` sets the password first and fails at the flags afterwards,
 /// which would break a trust that holds.
 async fn machine(
@@ -97,12 +108,17 @@ async fn machine(
     session: &Session,
     names: &Names,
     limit: &Limit,
-) -> Result<String, ActionError> {
-    let wanted = ["userAccountControl", "allowedAttributesEffective"];
+) -> Result<(String, Option<String>), ActionError> {
+    let wanted = [
+        "objectSid",
+        "userAccountControl",
+        "allowedAttributesEffective",
+    ];
     let Some(entry) = find(controller, session, names, &wanted, Vec::new(), limit).await? else {
         may_see(controller, session, names, limit).await?;
         let first = names.given.trim_end_matches('$').split('.').next();
-        return Ok(first.unwrap_or_default().chars().take(15).collect());
+        let name = first.unwrap_or_default().chars().take(15).collect();
+        return Ok((name, None));
     };
     member_kind(&entry)?;
     let writable = entry
@@ -122,7 +138,8 @@ async fn machine(
         ));
     }
     let account = entry.text("sAMAccountName").unwrap_or(&names.account);
-    Ok(account.trim_end_matches('$').to_owned())
+    let sid = entry.bytes("objectSid").and_then(sid_text);
+    Ok((account.trim_end_matches('$').to_owned(), sid))
 }
 
 /// Returns the domain's NetBIOS name.

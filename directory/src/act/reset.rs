@@ -1,14 +1,15 @@
 //! A new password for a computer account, made here.
 
-use fleetmend_model::Secret;
+use fleetmend_model::{HostName, Secret};
 use rand::distr::{Alphanumeric, SampleString};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::failure::{failed, member};
+use super::given::Account;
 use crate::account_control::DISABLED;
-use crate::operation::{Change, Question, replace};
+use crate::operation::{Change, NotWritten, Question, replace};
 use crate::time::unix;
 use crate::{Acted, ActionError, ActiveDirectory, Limit};
 
@@ -27,6 +28,7 @@ pub(super) struct Reset {
 pub(super) async fn reset(
     directory: &ActiveDirectory,
     reset: Reset,
+    host: &HostName,
     limit: &Limit,
 ) -> Result<Acted, ActionError> {
     let dc = reset.domain_controller.as_deref();
@@ -43,6 +45,11 @@ pub(super) async fn reset(
         let message = format!("{dn} is disabled; a new password would not help");
         return Err(failed("ComputerDisabled", message));
     }
+    let account = Account {
+        sid: Some(sid),
+        name: member.entry.text("sAMAccountName").unwrap_or(sid),
+    };
+    let first = directory.given.claim(account, host)?;
     let password = password();
     let change = Change {
         doing: "set a computer's password",
@@ -50,7 +57,11 @@ pub(super) async fn reset(
         changes: vec![replace("unicodePwd", quoted(&password).to_vec())],
         controls: Vec::new(),
     };
-    member.controller.modify(change, limit).await?;
+    let written = member.controller.modify(change, limit).await;
+    if matches!(written, Err(NotWritten::Certainly(_))) && first {
+        directory.given.release(account);
+    }
+    written?;
     // The password is set, whatever comes of reading when.
     let wanted = ["pwdLastSet"];
     let question = Question::of_object("read when the password was set", dn, &wanted);

@@ -18,12 +18,39 @@ use crate::{ActiveDirectory, DirectoryError, Limit};
 /// How many controllers are asked at once.
 const AT_ONCE: usize = 16;
 
+/// Whether twins of the computer are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twins {
+    /// Yes, although the controller then looks at every computer that it has.
+    Sought,
+    /// No; `duplicates` is null.
+    Unasked,
+}
+
 /// What one controller told.
 struct Told {
     controller: Arc<Controller>,
     dc: String,
     /// None within `Ok`: it has no such computer.
     reading: Result<Option<State>, DirectoryError>,
+}
+
+impl ActiveDirectory {
+    /// Reads a computer's account at every controller and returns what the action `read-computer`
+    /// answers, and `duplicates` with it: how many further accounts carry its DNS name or a HOST
+    /// service name of it. That costs the controller a look at every computer that it has, so it
+    /// is meant for people who ask about one.
+    ///
+    /// # Errors
+    /// The named controller is unknown, or our account is refused.
+    pub async fn computer(
+        &self,
+        computer: &str,
+        dc: Option<&str>,
+        limit: &Limit,
+    ) -> Result<Value, DirectoryError> {
+        read_computer(self, computer, dc, Twins::Sought, limit).await
+    }
 }
 
 /// Reads the account at every controller and returns the answer of `read-computer`.
@@ -35,6 +62,7 @@ pub(crate) async fn read_computer(
     directory: &ActiveDirectory,
     computer: &str,
     dc: Option<&str>,
+    twins: Twins,
     limit: &Limit,
 ) -> Result<Value, DirectoryError> {
     let names = Names::of(computer, &directory.access.settings.domain);
@@ -62,9 +90,14 @@ pub(crate) async fn read_computer(
     }
     let chosen = choose(&told, asked_for.as_ref());
     let mut answer = match chosen {
-        Some(told) => of_one(directory, &names, told, limit).await?,
+        Some(told) => of_one(directory, &names, told, twins, limit).await?,
         None => nobody(told.iter().find_map(|told| told.reading.as_ref().err())),
     };
+    if let Some(silent) = silent(&told, asked_for.as_ref())
+        && answer.get("error").is_none_or(Value::is_null)
+    {
+        answer.insert("error".to_owned(), error_fields(silent));
+    }
     answer.insert("pwd_last_set_differs".to_owned(), json!(differs(&told)));
     answer.insert(
         "controllers".to_owned(),
@@ -103,7 +136,8 @@ fn refusal<T>(reading: &Result<T, DirectoryError>) -> Option<DirectoryError> {
 
 /// Chooses the reading that is told: the controller asked for, else the first that has the
 /// computer, else the first that answered. A controller that has not heard of a new or restored
-/// account must not make it look missing.
+/// account must not make it look missing. `dc` says which it is: nobody may take the reading of
+/// one for that of another.
 fn choose<'a>(told: &'a [Told], asked_for: Option<&Arc<Controller>>) -> Option<&'a Told> {
     let answered = || told.iter().filter(|told| told.reading.is_ok());
     let wanted =
@@ -113,10 +147,19 @@ fn choose<'a>(told: &'a [Told], asked_for: Option<&Arc<Controller>>) -> Option<&
         .or_else(|| answered().next())
 }
 
+/// Returns why the controller asked for did not answer, if it did not.
+fn silent<'a>(told: &'a [Told], asked_for: Option<&Arc<Controller>>) -> Option<&'a DirectoryError> {
+    let wanted = asked_for?;
+    let mut told = told.iter();
+    let told = told.find(|told| Arc::ptr_eq(&told.controller, wanted))?;
+    told.reading.as_ref().err()
+}
+
 async fn of_one(
     directory: &ActiveDirectory,
     names: &Names,
     told: &Told,
+    twins: Twins,
     limit: &Limit,
 ) -> Result<Map<String, Value>, DirectoryError> {
     let mut answer = match &told.reading {
@@ -124,7 +167,7 @@ async fn of_one(
         _ => State::no_fields(),
     };
     answer.insert("dc".to_owned(), json!(told.dc));
-    let more = more(directory, names, told, limit).await;
+    let more = more(directory, names, told, twins, limit).await;
     if let Some(refused) = refusal(&more) {
         return Err(refused);
     }
@@ -132,9 +175,9 @@ async fn of_one(
         Ok(more) => (Some(more.found), more.duplicates, more.deleted, Value::Null),
         // The computer itself was read; only what stands around it was not.
         Err(error) if matches!(told.reading, Ok(Some(_))) => {
-            (Some(true), 0, Value::Null, error_fields(&error))
+            (Some(true), None, Value::Null, error_fields(&error))
         }
-        Err(error) => (None, 0, Value::Null, error_fields(&error)),
+        Err(error) => (None, None, Value::Null, error_fields(&error)),
     };
     answer.insert("found".to_owned(), json!(found));
     answer.insert("duplicates".to_owned(), json!(duplicates));
@@ -145,7 +188,8 @@ async fn of_one(
 
 struct More {
     found: bool,
-    duplicates: usize,
+    /// None: not looked for.
+    duplicates: Option<usize>,
     deleted: Value,
 }
 
@@ -155,13 +199,18 @@ async fn more(
     directory: &ActiveDirectory,
     names: &Names,
     told: &Told,
+    twins: Twins,
     limit: &Limit,
 ) -> Result<More, DirectoryError> {
     let session = told.controller.session(limit).await?;
     if let Ok(Some(state)) = &told.reading {
+        let duplicates = match twins {
+            Twins::Sought => Some(duplicates(&told.controller, &session, state, limit).await?),
+            Twins::Unasked => None,
+        };
         return Ok(More {
             found: true,
-            duplicates: duplicates(&told.controller, &session, state, limit).await?,
+            duplicates,
             deleted: Value::Null,
         });
     }
@@ -176,7 +225,7 @@ async fn more(
     };
     Ok(More {
         found: false,
-        duplicates: 0,
+        duplicates: None,
         deleted,
     })
 }
@@ -226,7 +275,7 @@ fn nobody(error: Option<&DirectoryError>) -> Map<String, Value> {
     for (name, value) in [
         ("found", Value::Null),
         ("dc", Value::Null),
-        ("duplicates", json!(0)),
+        ("duplicates", Value::Null),
         ("deleted", Value::Null),
         ("error", error),
     ] {

@@ -1,7 +1,7 @@
 //! Changing computer accounts.
 
-use fleetmend_directory::{Directory, offline_join_available};
-use fleetmend_model::DirectoryAction;
+use fleetmend_directory::{ActionError, ActionRequest, Directory, offline_join_available};
+use fleetmend_model::{DirectoryAction, HostName};
 use serde_json::json;
 
 use crate::asking::{done, failure, fits, on, reset_of};
@@ -31,6 +31,17 @@ async fn resets_a_password_that_the_computer_can_log_on_with() {
     assert_eq!(again["pwd_last_set_unix_before"].as_f64(), Some(first));
     assert!(again["pwd_last_set_unix"].as_f64().unwrap() > first);
     assert_eq!(admin.bind(&domain, &own, password.reveal()).await, 49);
+    let set = admin.text(&dn, "pwdLastSet").await;
+    let other = ActionRequest {
+        host: HostName("経理-2".to_owned()),
+        ..request(action, reset_of(&name))
+    };
+    let refused = directory.act(other).await;
+    assert!(
+        matches!(&refused, Err(ActionError::Failed { error_id, .. }) if error_id == "ComputerOfAnotherHost"),
+        "{refused:?}"
+    );
+    assert_eq!(admin.text(&dn, "pwdLastSet").await, set);
 
     let before = admin.text(&dn, "pwdLastSet").await;
     let other = json!({"computer": name, "domain_controller": null, "sid": "S-1-5-32-544"});

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fleetmend_directory::{ActionRequest, ActiveDirectory, Limit, Settings, Trust};
-use fleetmend_model::{Credential, DirectoryAction, Secret};
+use fleetmend_model::{Credential, DirectoryAction, HostName, Secret};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, Mod, Scope, SearchEntry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -146,6 +146,7 @@ pub(crate) fn request(action: DirectoryAction, params: Value) -> ActionRequest {
         panic!("no object")
     };
     ActionRequest {
+        host: HostName("受付-1".to_owned()),
         action,
         params,
         deadline: Duration::from_secs(60),

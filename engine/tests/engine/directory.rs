@@ -262,7 +262,8 @@ async fn a_question_that_brings_nothing_holds_up_no_repair() {
     for act in [Act::Fail(Some(51)), Act::Lose, Act::Hang, Act::Deaf, odd()] {
         let (world, result) = one(broken().on(READ, &[act.clone(), act.clone()])).await;
         assert_eq!(result.outcome, repaired(), "{act:?}");
-        assert_eq!(result.evidence, None, "{act:?}");
+        let made = json!({"rotated": null});
+        assert_eq!(result.evidence, Some(made), "{act:?}");
         assert_eq!(connects(&world), 1, "the session lives on: {act:?}");
         assert_eq!(steps(&world), WAY, "{act:?}");
     }
@@ -283,6 +284,16 @@ async fn a_question_that_brings_nothing_holds_up_no_repair() {
         steps(&world),
         ["diagnose", "reset_account", "store", "rotate", "verify"]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_tells_whether_the_pc_renewed_what_it_was_given() {
+    for rotated in [true, false] {
+        let answer = Act::Answer(json!({"rotated": rotated}));
+        let (_, result) = one(broken().on("rotate", &[answer])).await;
+        assert_eq!(result.outcome, repaired());
+        assert_eq!(result.evidence.unwrap()["rotated"], rotated);
+    }
 }
 
 #[tokio::test(start_paused = true)]

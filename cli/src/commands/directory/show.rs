@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use fleetmend_directory::{ActionError, ActionRequest, Directory as _};
-use fleetmend_model::DirectoryAction;
-use serde_json::{Map, Value, json};
+use fleetmend_directory::{DirectoryError, Limit};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DirectoryArgs;
@@ -37,40 +36,23 @@ pub(super) async fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, C
     let mut directory = Directory::new(&args.directory);
     let domain = directory.must_have()?;
     let open = directory.open(&domain).await?;
-    let params = Map::from_iter([
-        ("computer".to_owned(), json!(args.computer)),
-        (
-            "domain_controller".to_owned(),
-            json!(args.domain_controller),
-        ),
-    ]);
-    let request = ActionRequest {
-        action: DirectoryAction::ReadComputer,
-        params,
-        deadline: Duration::from_secs(60),
-        cancel: CancellationToken::new(),
-    };
-    let acted = open.directory.act(request).await.map_err(|error| {
-        let refused = matches!(
-            &error,
-            ActionError::Failed {
-                credential_refused: Some(_),
-                ..
-            }
-        );
+    let limit = Limit::within(Duration::from_secs(60), &CancellationToken::new());
+    let dc = args.domain_controller.as_deref();
+    let read = open.directory.computer(&args.computer, dc, &limit);
+    let answer = read.await.map_err(|error| {
         let message = format!("failed to read {}", args.computer);
-        if refused {
+        if matches!(error, DirectoryError::CredentialRefused { .. }) {
             CliError::budget(message).because(error)
         } else {
             CliError::config(message).because(error)
         }
     })?;
     if args.json {
-        printer.data(&(serde_json::to_string_pretty(&acted.answer)? + "\n"))?;
+        printer.data(&(serde_json::to_string_pretty(&answer)? + "\n"))?;
     } else {
-        printer.data(&text(&args.computer, &acted.answer))?;
+        printer.data(&text(&args.computer, &answer))?;
     }
-    Ok(match acted.answer.get("found") {
+    Ok(match answer.get("found") {
         Some(Value::Bool(true)) => exit_code::OK,
         Some(Value::Bool(false)) => exit_code::NOT_WELL,
         _ => exit_code::USAGE,
