@@ -16,7 +16,7 @@ use crate::{CauseKind, CauseRule, Guard, Language, Localized, Playbook, Rung};
 pub struct Situation {
     /// Values of the parameters, secrets left out; a set credential stands as its name.
     pub params: Map<String, Value>,
-    /// `name`, `address`, `vars` … of the host.
+    /// `name`, `address`, `names`, `groups` and `vars` of the host, as the inventory has them.
     pub host: Map<String, Value>,
     /// Rungs that ran already on this PC in this run, whatever came of them.
     pub tried: BTreeSet<String>,

@@ -48,6 +48,9 @@ PARAMS=
 services_settle "$joined_by" "$dc"
 stored=false
 [ "$code" != 0 ] || stored=true
-printf '{"stored":%s,"tool":%s,"exit_code":%s,"code":%s,"keytab_written":%s,"dc":%s,"probe_errors":[%s]}\n' \
-    "$(flag "$stored")" "$(text "$tool")" "$(number "$code")" "$(number "$number")" \
+# What net has stored is for a later step to replace.
+rotated=''
+[ "$tool$stored" != adclitrue ] || rotated=true
+printf '{"stored":%s,"rotated":%s,"tool":%s,"exit_code":%s,"code":%s,"keytab_written":%s,"dc":%s,"probe_errors":[%s]}\n' \
+    "$(flag "$stored")" "$(flag "$rotated")" "$(text "$tool")" "$(number "$code")" "$(number "$number")" \
     "$(flag "$keytab")" "$(text "$dc")" "$PROBE_ERRORS"

@@ -13,6 +13,9 @@ use crate::nearest::nearest;
 use crate::read::reader::Reader;
 use crate::{Expression, Localized, Parameter, ScriptFile};
 
+/// What is known of a host; what its `vars` are is the inventory's affair.
+const HOST: [&str; 5] = ["name", "address", "names", "groups", "vars"];
+
 /// Who gives facts or evidence.
 #[derive(Clone)]
 pub(crate) struct Giver {
@@ -92,7 +95,7 @@ impl Visible<'_> {
         let (root, rest) = name.split_once('.').unwrap_or((name, ""));
         match (root, &self.facts, &self.verify) {
             ("params", ..) => self.param_problem(rest),
-            ("host", ..) => None,
+            ("host", ..) => host_problem(rest),
             ("facts", Some(giver), _) | ("verify", _, Some(giver)) => giver.problem(root, rest),
             ("answers", ..) if !self.answers.is_empty() => self.answer_problem(rest),
             _ if self.terms.iter().any(|term| term == root) || is_global(root) => None,
@@ -159,6 +162,16 @@ impl Visible<'_> {
             .collect::<Option<_>>()?;
         problems.into_iter().next()
     }
+}
+
+/// Returns what is wrong with a path into `host`, if anything.
+fn host_problem(rest: &str) -> Option<Problem> {
+    let name = rest.split('.').next().unwrap_or(rest);
+    (!name.is_empty() && !HOST.contains(&name)).then(|| Problem::Undefined {
+        what: "field of a host",
+        name: name.to_owned(),
+        nearest: nearest(name, HOST.into_iter()),
+    })
 }
 
 impl Giver {

@@ -80,6 +80,7 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
     for key in given.as_object().unwrap().keys() {
         let known = [
             "answers",
+            "host",
             "params",
             "tried",
             "credentials",
@@ -97,7 +98,15 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
         .cloned()
         .unwrap_or_default();
     let flag = |key: &str| given.get(key) == Some(&json!(true));
+    // Unless the case says otherwise, the inventory knows the PC by the name that the PC has.
+    let mut host = json!({
+        "name": "pc-001", "address": "pc-001.example.jp", "names": ["pc-001"],
+        "groups": ["all"], "vars": {},
+    });
+    let here = Path::new("situation/host");
+    merge(&mut host, given.get("host").unwrap_or(&json!({})), here);
     Situation {
+        host: host.as_object().unwrap().clone(),
         params: playbook
             .resolve_params(&set, &std::collections::BTreeMap::new())
             .unwrap(),

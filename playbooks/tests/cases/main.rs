@@ -246,3 +246,19 @@ fn any_answer_of_the_directory_may_be_missing() {
         );
     }
 }
+
+/// A PC says itself who it is: none may choose whose account is written.
+#[test]
+fn no_rung_writes_an_account_that_the_inventory_does_not_name() {
+    let mut rungs = 0;
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        for rung in &playbook.ladder {
+            let writes = rung.steps.iter().any(|step| step.action.is_some());
+            let guarded = rung.guards.iter().any(|guard| guard.name == "own-name");
+            rungs += usize::from(writes);
+            assert_eq!(writes, guarded, "{name}: {}", rung.id);
+        }
+    }
+    assert!(rungs > 3, "only {rungs}");
+}

@@ -19,7 +19,11 @@ fn sample(schema: &Value) -> Value {
         Some("object") => {
             let fields = schema["properties"].as_object().cloned();
             let fields = fields.unwrap_or_default().into_iter();
-            fields.map(|(name, field)| (name, sample(&field))).collect()
+            let fields = fields.map(|(name, field)| match name.as_str() {
+                "sid" => (name, json!("S-1-5-21-1-2-3-1104")),
+                _ => (name, sample(&field)),
+            });
+            fields.collect()
         }
         Some("array") => json!([]),
         Some("integer" | "number") => json!(schema["maximum"].as_i64().unwrap_or(48_300)),
