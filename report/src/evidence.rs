@@ -15,6 +15,11 @@ pub(crate) fn lines<'a>(results: impl Iterator<Item = &'a HostResult>) -> Vec<St
     let read: Vec<(&HostResult, &Value)> = repaired
         .iter()
         .filter_map(|result| Some((*result, result.evidence.as_ref()?)))
+        // What the PC's own steps told is no word of the directory.
+        .filter(|(_, evidence)| {
+            let mut names = evidence.as_object().into_iter().flatten();
+            names.any(|(name, _)| name != "rotated")
+        })
         .collect();
     if read.is_empty() {
         return Vec::new();
@@ -72,6 +77,9 @@ fn words(evidence: &Value) -> String {
     }
     if evidence.get("pwd_last_set_differs") == Some(&Value::Bool(true)) {
         words.push("they do not agree yet".to_owned());
+    }
+    if let Some(error) = text("error") {
+        words.push(error.to_owned());
     }
     match text("dc") {
         Some(dc) => format!("{dc}: {}", words.join(", ")),
@@ -139,5 +147,12 @@ mod tests {
             ]
         );
         assert!(lines([repaired("pc", None)].iter()).is_empty());
+        let of_its_own = repaired("pc", Some(json!({"rotated": false})));
+        assert!(lines([of_its_own].iter()).is_empty());
+        let silent = json!({"dc": "dc2", "bad_pwd_count": 0, "error": "dc1 応答なし"});
+        assert_eq!(
+            lines([repaired("pc", Some(silent))].iter()),
+            ["pc: dc2: 0 failed logons, dc1 応答なし"]
+        );
     }
 }

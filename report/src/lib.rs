@@ -9,6 +9,7 @@ mod exec;
 mod fold;
 pub mod format;
 mod hazard;
+mod rotation;
 mod run;
 mod summary;
 #[cfg(test)]

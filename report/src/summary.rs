@@ -3,7 +3,7 @@
 use fleetmend_model::{OutcomeClass, RunId, RunMode};
 use serde::Serialize;
 
-use crate::RunReport;
+use crate::{RunReport, rotation};
 
 /// A run in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,6 +33,9 @@ pub struct Summary {
     pub well: usize,
     /// PCs of which the records tell no result; those whose result was concluded count too.
     pub unfinished: usize,
+    /// Repaired PCs that still use a secret which was made for them, as far as is known.
+    #[serde(skip_serializing_if = "none")]
+    pub not_rotated: usize,
     /// Every class that occurs, in the order of the classes.
     pub outcomes: Vec<ClassCount>,
 }
@@ -80,6 +83,10 @@ impl Summary {
             pcs: report.hosts.len(),
             well: report.hosts.iter().filter(|host| host.is_well()).count(),
             unfinished: report.hosts.len() - finished,
+            not_rotated: report
+                .results()
+                .filter(|result| rotation::not_rotated(result))
+                .count(),
             outcomes: OutcomeClass::ALL
                 .into_iter()
                 .map(|class| count(report, class))
@@ -87,6 +94,14 @@ impl Summary {
                 .collect(),
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn none(count: &usize) -> bool {
+    *count == 0
 }
 
 fn count(report: &RunReport, class: OutcomeClass) -> ClassCount {

@@ -29,13 +29,21 @@ pub fn text(report: &RunReport, options: TextOptions) -> String {
     let summary = Summary::of(report);
     let mut text = headline(&summary);
     text.push_str(&show(&outcomes(report, &summary, options)));
-    let evidence = crate::evidence::lines(report.results());
-    if !evidence.is_empty() {
-        text.push_str("\n\nWhat the directory says of the repaired:\n");
-        let lines = evidence
-            .iter()
-            .map(|line| format!(" {}", clean(line, false)));
-        text.push_str(&lines.collect::<Vec<_>>().join("\n"));
+    for (title, lines) in [
+        (
+            "What the directory says of the repaired",
+            crate::evidence::lines(report.results()),
+        ),
+        (
+            "Repaired PCs that still use the password that was made for them",
+            crate::rotation::lines(report.results()),
+        ),
+    ] {
+        if !lines.is_empty() {
+            let lines = lines.iter().map(|line| format!(" {}", clean(line, false)));
+            let lines = lines.collect::<Vec<_>>().join("\n");
+            text.push_str(&format!("\n\n{title}:\n{lines}"));
+        }
     }
     let not_well = report.not_well();
     if !not_well.is_empty() {
@@ -402,7 +410,7 @@ mod tests {
             {
                 result.evidence = Some(serde_json::json!({
                     "dc": "dc1", "pwd_last_set": "2026-07-24T08:00:01Z", "bad_pwd_count": 0,
-                    "controllers": 1, "controllers_answered": 1,
+                    "controllers": 1, "controllers_answered": 1, "rotated": false,
                 }));
             }
         }
@@ -411,12 +419,15 @@ mod tests {
         assert!(
             text.contains(
                 "\n\nWhat the directory says of the repaired:\n pc-002: dc1: password set \
-                 2026-07-24T08:00:01Z, 0 failed logons, 1 of 1 controllers answered\n\nNot well"
+                 2026-07-24T08:00:01Z, 0 failed logons, 1 of 1 controllers answered\n\n\
+                 Repaired PCs that still use the password that was made for them:\n \
+                 1 failed to renew it: pc-002\n"
             ),
             "{text}"
         );
         let json = crate::format::json(&report).unwrap();
         assert!(json.contains("\"bad_pwd_count\": 0"), "{json}");
+        assert!(json.contains("\"not_rotated\": 1"), "{json}");
     }
 
     #[test]
