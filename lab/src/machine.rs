@@ -104,6 +104,36 @@ impl Service {
     }
 }
 
+/// What Windows may do with a network adapter to save power.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// Its GUID, upper case, in braces.
+    pub guid: String,
+    /// `AllowComputerToTurnOffDevice` as it is in force: 0 unknown to the driver, 1 no, 2 yes.
+    pub allowed: u32,
+    /// `PnPCapabilities`, if there is such a value.
+    pub capabilities: Option<u32>,
+    /// Whether a change is in force only after the next start.
+    pub takes_up_late: bool,
+}
+
+impl Adapter {
+    /// Returns one that Windows leaves alone.
+    pub fn new(number: u32) -> Self {
+        Self {
+            guid: format!("{{6F0C2E5A-7B1D-4C3E-9A58-0000000000{number:02X}}}"),
+            allowed: 1,
+            capabilities: Some(24),
+            takes_up_late: true,
+        }
+    }
+
+    /// Tells whether the next start finds that Windows must not turn it off.
+    pub fn stored_off(&self) -> bool {
+        self.capabilities.is_some_and(|bits| bits & 24 == 24)
+    }
+}
+
 /// One record of the System log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEvent {
@@ -190,6 +220,10 @@ pub struct Machine {
     pub shortest_password: usize,
     /// Whether LAPS looks after a local password.
     pub laps: bool,
+    /// Its network adapters.
+    pub adapters: Vec<Adapter>,
+    /// Seconds of nothing to do until it sleeps, on mains; 0: never.
+    pub sleeps_after: u32,
     /// The machine secret; `None`: gone.
     pub secret: Option<MachineSecret>,
     /// Its clock minus the domain's, milliseconds.
@@ -247,6 +281,8 @@ impl Machine {
             network_denied: BTreeSet::new(),
             shortest_password: 0,
             laps: false,
+            adapters: vec![Adapter::new(1)],
+            sleeps_after: 1800,
             secret: None,
             clock_offset_ms: 40,
             time: TimeService::default(),
@@ -362,6 +398,11 @@ impl Machine {
         self.booted = now;
         if let Some(secret) = self.secret_after_restart.take() {
             self.secret = Some(secret);
+        }
+        for adapter in &mut self.adapters {
+            if adapter.allowed == 2 && adapter.stored_off() {
+                adapter.allowed = 1;
+            }
         }
         self.channel = ChannelMemory::default();
     }

@@ -2,6 +2,8 @@
 
 /// Success.
 pub const OK: u32 = 0;
+/// There is no such file or key.
+pub const FILE_NOT_FOUND: u32 = 2;
 /// The passwords of PC and directory differ; or the caller is not elevated.
 pub const ACCESS_DENIED: u32 = 5;
 /// A device does not work: the directory's number for a password that is not one.

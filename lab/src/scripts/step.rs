@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{local_admin_access, time_sync, trust_repair};
+use super::{local_admin_access, network_power_saving, time_sync, trust_repair};
 use crate::domain::Domain;
 use crate::machine::Machine;
 
@@ -65,6 +65,9 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         // Each has the C# compiler run.
         "local-admin-access/diagnose.ps1" => 1_800,
         "local-admin-access/make-usable.ps1" | "local-admin-access/set-account.ps1" => 1_500,
+        "network-power-saving/diagnose.ps1" => 1_900,
+        "network-power-saving/keep-on.ps1" => 2_100,
+        "network-power-saving/no-sleep.ps1" => 400,
         "time-sync/diagnose.ps1" => 1_800,
         "time-sync/domain-hierarchy.ps1"
         | "time-sync/ignore-host-time.ps1"
@@ -92,6 +95,9 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
         "local-admin-access/diagnose.ps1" => local_admin_access::diagnose::run(context),
         "local-admin-access/make-usable.ps1" => local_admin_access::make_usable::run(context),
         "local-admin-access/set-account.ps1" => local_admin_access::set_account::run(context),
+        "network-power-saving/diagnose.ps1" => network_power_saving::diagnose(context),
+        "network-power-saving/keep-on.ps1" => network_power_saving::keep_on(context),
+        "network-power-saving/no-sleep.ps1" => network_power_saving::no_sleep(context),
         "time-sync/diagnose.ps1" => time_sync::diagnose::run(context),
         "time-sync/domain-hierarchy.ps1" => time_sync::settings::domain_hierarchy(context),
         "time-sync/ignore-host-time.ps1" => time_sync::settings::ignore_host_time(context),
