@@ -371,6 +371,28 @@ mod tests {
     }
 
     #[test]
+    fn passwords_of_an_inventory_come_from_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pcs.yaml");
+        let text =
+            "all:\n  hosts:\n    pc-007: {password: 新しいpw}\n    pc-008: {password: other}\n";
+        std::fs::write(&file, text).unwrap();
+        let recipe = recipe();
+        let pcs = recipe.pcs(&[file]).unwrap();
+        let password = |index: usize| {
+            let password = pcs.hosts[index].password.as_ref();
+            password.map(|password| password.reveal().to_owned())
+        };
+        assert_eq!(password(0).as_deref(), Some("新しいpw"));
+        assert_eq!(
+            password(1),
+            None,
+            "the run asked for that of pc-008 elsewhere"
+        );
+        recipe.must_have_passwords(&pcs.hosts).unwrap();
+    }
+
+    #[test]
     fn the_text_of_another_version_is_refused() {
         let text = recipe().text().unwrap();
         let newer = text.replace("\"format\":1", "\"format\":2");
