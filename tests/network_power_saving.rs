@@ -1,7 +1,7 @@
 //! network-power-saving over the lab: adapters that Windows may turn off are told not to be, the
 //! session that tells it stays, and the restart shows that it lasts.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::indexing_slicing, reason = "tests")]
 
 use std::ffi::OsString;
 
