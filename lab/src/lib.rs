@@ -27,6 +27,7 @@ pub mod ntlm;
 mod pc;
 mod process;
 mod registry;
+pub mod rotation;
 mod scenario;
 mod scripts;
 pub mod secure_channel;

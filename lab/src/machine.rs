@@ -6,6 +6,7 @@ use fleetmend_model::Secret;
 use jiff::Timestamp;
 
 use crate::domain::PasswordId;
+use crate::rotation::Rotation;
 use crate::time_service::TimeService;
 use crate::win32;
 
@@ -230,6 +231,8 @@ pub struct Machine {
     pub clock_offset_ms: i64,
     /// What W32Time is told to do.
     pub time: TimeService,
+    /// How it changes its machine password.
+    pub rotation: Rotation,
     /// Controllers (DNS names) it cannot reach.
     pub unreachable: BTreeSet<String>,
     /// Netlogon.
@@ -286,6 +289,7 @@ impl Machine {
             secret: None,
             clock_offset_ms: 40,
             time: TimeService::default(),
+            rotation: Rotation::default(),
             unreachable: BTreeSet::new(),
             netlogon: Service {
                 running: false,

@@ -2,6 +2,7 @@
 
 mod local_admin_access;
 mod network_power_saving;
+mod machine_password_age;
 mod step;
 mod time_sync;
 mod trust_repair;

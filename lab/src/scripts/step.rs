@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{local_admin_access, network_power_saving, time_sync, trust_repair};
+use super::{local_admin_access, network_power_saving, machine_password_age, time_sync, trust_repair};
 use crate::domain::Domain;
 use crate::machine::Machine;
 
@@ -68,6 +68,8 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         "network-power-saving/diagnose.ps1" => 1_900,
         "network-power-saving/keep-on.ps1" => 2_100,
         "network-power-saving/no-sleep.ps1" => 400,
+        // The C# compiler.
+        "machine-password-age/diagnose.ps1" => 1_500,
         "time-sync/diagnose.ps1" => 1_800,
         "time-sync/domain-hierarchy.ps1"
         | "time-sync/ignore-host-time.ps1"
@@ -98,6 +100,9 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
         "network-power-saving/diagnose.ps1" => network_power_saving::diagnose(context),
         "network-power-saving/keep-on.ps1" => network_power_saving::keep_on(context),
         "network-power-saving/no-sleep.ps1" => network_power_saving::no_sleep(context),
+        "machine-password-age/diagnose.ps1" => machine_password_age::diagnose(context),
+        "machine-password-age/set-rotation.ps1" => machine_password_age::set_rotation(context),
+        "machine-password-age/verify.ps1" => machine_password_age::verify(context),
         "time-sync/diagnose.ps1" => time_sync::diagnose::run(context),
         "time-sync/domain-hierarchy.ps1" => time_sync::settings::domain_hierarchy(context),
         "time-sync/ignore-host-time.ps1" => time_sync::settings::ignore_host_time(context),

@@ -14,6 +14,7 @@ mod common;
 mod lab;
 mod local_admin_access;
 mod machine_password;
+mod machine_password_age;
 mod network_power_saving;
 mod openssh;
 mod schemas;

@@ -49,6 +49,10 @@ const COMPILED: &[(&str, &str)] = &[
         "netapi32.dll",
     ),
     ("trust-repair/include/netlogon.ps1", "netapi32.dll"),
+    (
+        "machine-password-age/include/machine-secret.ps1",
+        "advapi32.dll",
+    ),
     ("time-sync/include/netlogon.ps1", "netapi32.dll"),
     ("trust-repair/include/machine-secret.ps1", "advapi32.dll"),
 ];
