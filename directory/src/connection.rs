@@ -124,7 +124,7 @@ impl Connection {
                 49 => Logon::Refused(LogonRefusal::from_diagnostic(&result.text)),
                 code => Logon::Answered {
                     code,
-                    text: bare(&result.text).to_owned(),
+                    text: bare(&result.text),
                 },
             },
             Ok(Ok(Err(error))) => Logon::Unanswered(error.to_string()),
@@ -198,16 +198,27 @@ impl Connection {
             dc: self.dc.to_string(),
             doing,
             code: result.rc,
-            text: bare(&result.text).to_owned(),
+            text: bare(&result.text),
         }
     }
 }
 
 const UNREADABLE: &str = "its answer cannot be read";
 
-/// Takes the end off a diagnostic message: a zero of Windows, a new line of Samba.
-fn bare(text: &str) -> &str {
-    text.trim_end_matches(|end: char| end == '\0' || end.is_whitespace())
+/// Returns a diagnostic message on one line, without what a terminal would act upon: Windows ends
+/// it in a zero, Samba in a new line.
+fn bare(text: &str) -> String {
+    let mut words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let first = words.next().unwrap_or_default().to_owned();
+    words
+        .filter(|word| !word.is_empty())
+        .fold(first, |line, word| {
+            if line.is_empty() {
+                word.to_owned()
+            } else {
+                line + " " + word
+            }
+        })
 }
 
 fn why_ended(ended: Ended) -> &'static str {
@@ -268,7 +279,8 @@ mod tests {
         for (text, told) in [
             ("error, data 52e, v4563\0", "error, data 52e, v4563"),
             ("no write property access\n", "no write property access"),
-            ("one\ntwo \n\0", "one\ntwo"),
+            ("one\n\ttwo \n\0", "one two"),
+            ("\u{1b}[2Jdelete", "[2Jdelete"),
             ("\n", ""),
         ] {
             assert_eq!(bare(text), told);

@@ -28,10 +28,16 @@ pub(crate) async fn controllers(domain: &str) -> Result<Vec<String>, DirectoryEr
     let resolver = Resolver::builder_tokio()
         .and_then(|builder| builder.build())
         .map_err(|error| failed(error.to_string()))?;
-    let answer = resolver
-        .srv_lookup(name.as_str())
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let answer = resolver.srv_lookup(name.as_str()).await.map_err(|error| {
+        // Its own words for the first two are meant for programmers.
+        failed(if error.is_nx_domain() {
+            "DNS knows no such name".to_owned()
+        } else if error.is_no_records_found() {
+            "DNS has no SRV record of that name".to_owned()
+        } else {
+            error.to_string()
+        })
+    })?;
     let services = answer
         .answers()
         .iter()

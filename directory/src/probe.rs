@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::account::{bind_name, complete};
 use crate::connection::Logon;
 use crate::controller::Controller;
+use crate::limit::Ended;
 use crate::{
     AccountState, ActiveDirectory, DirectoryError, Limit, LockoutPolicy, LogonRefusal, lockout,
 };
@@ -118,10 +119,12 @@ impl ActiveDirectory {
         // Held to the end: two callers with one credential make one trial.
         let mut probed = match limit.bound(self.probed.lock()).await {
             Ok(probed) => probed,
-            Err(_) => {
-                return Err(DirectoryError::Deadline {
-                    dc: self.access.settings.domain.clone(),
-                    doing: "wait for another trial of a credential",
+            Err(ended) => {
+                let dc = self.access.settings.domain.clone();
+                let doing = "try a credential while another is tried";
+                return Err(match ended {
+                    Ended::Deadline => DirectoryError::Deadline { dc, doing },
+                    Ended::Cancelled => DirectoryError::Cancelled { dc, doing },
                 }
                 .into());
             }
@@ -147,6 +150,15 @@ impl ActiveDirectory {
         let (connection, _) = controller.connect(limit).await?;
         let name = bind_name(user, &self.access.settings.domain);
         let dc = session.dc.clone();
+        // A caller that goes away under the bind leaves this behind: it is not sent again.
+        probed.push(Probed {
+            credential: credential.clone(),
+            outcome: Err(NotProbed::Unanswered {
+                user: user.clone(),
+                dc: dc.clone(),
+                why: "the trial was broken off".to_owned(),
+            }),
+        });
         let refusal = match connection.logon(&name, credential, limit).await {
             Logon::Accepted => Ok(None),
             Logon::Refused(refusal) => Ok(Some(refusal)),
@@ -167,10 +179,9 @@ impl ActiveDirectory {
                 why,
             }),
         };
-        probed.push(Probed {
-            credential: credential.clone(),
-            outcome: outcome.clone(),
-        });
+        if let Some(last) = probed.last_mut() {
+            last.outcome.clone_from(&outcome);
+        }
         outcome
     }
 

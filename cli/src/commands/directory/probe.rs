@@ -129,7 +129,11 @@ pub(crate) fn policy(probe: &Probe) -> String {
         let counting = account.counting(&probe.policy, Timestamp::now());
         format!("; {counting} counted against it before this trial")
     });
-    rule + &count.unwrap_or_default()
+    let silent = match probe.silent.as_slice() {
+        [] => String::new(),
+        silent => format!("; {} could not be asked", silent.join(", ")),
+    };
+    rule + &count.unwrap_or_default() + &silent
 }
 
 fn value(user: &str, probe: &Probe) -> Value {
@@ -142,5 +146,6 @@ fn value(user: &str, probe: &Probe) -> Value {
         "reason": probe.refusal.map(|refusal| refusal.to_string()),
         "lockout_threshold": probe.policy.threshold,
         "bad_password_count_before": account.and_then(|account| account.bad_password_count),
+        "silent_controllers": probe.silent,
     })
 }
