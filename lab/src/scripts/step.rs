@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{local_admin_access, network_power_saving, machine_password_age, time_sync, trust_repair};
+use super::{
+    local_admin_access, machine_password_age, network_power_saving, time_sync, trust_repair,
+};
 use crate::domain::Domain;
 use crate::machine::Machine;
 
