@@ -1,5 +1,6 @@
 //! A wrong password is spent once on a real domain, whatever the number of hosts, and a run that
-//! is cut between the two halves of a repair is finished by the next.
+//! is cut between the two halves of a repair is finished by the next. A member does not choose
+//! whose password it is given.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
@@ -46,6 +47,7 @@ async fn a_domain_password_is_tried_once_and_a_cut_run_is_finished() {
     a_wrong_directory_password_is_tried_once(&domain).await;
     a_wrong_repair_password_is_tried_once(&domain).await;
     a_run_cut_between_the_halves_is_finished_by_the_next(&domain).await;
+    a_member_that_lies_about_its_name_is_given_nothing(&domain).await;
 }
 
 async fn a_wrong_directory_password_is_tried_once(domain: &Domain) {
@@ -139,4 +141,35 @@ async fn a_run_cut_between_the_halves_is_finished_by_the_next(domain: &Domain) {
     assert_eq!(ended.code, Some(0));
     assert!(domain.trust(member).is_healthy());
     assert!(domain.computer(member).unwrap().number("pwdLastSet") > between);
+}
+
+/// Root of a member can make it say that it is another one. Were it believed, that one's password
+/// would be reset and handed to the member.
+async fn a_member_that_lies_about_its_name_is_given_nothing(domain: &Domain) {
+    let (liar, victim) = ("pc1", "pc2");
+    let name = |from: &str, to: &str| {
+        let text = format!("s/netbios name = {from}/netbios name = {to}/");
+        domain.shell(liar, &format!("sed -i '{text}' /etc/samba/smb.conf"));
+    };
+    let set = |member| domain.computer(member).unwrap().number("pwdLastSet");
+    let before = (set(liar), set(victim));
+    name("PC1", "PC2");
+    // The widest rights: it is not the directory that says no.
+    let options = with(
+        domain.directory_options(Account::Administrator),
+        ["--limit", liar],
+    );
+    let ended = domain.run(with(base(domain), options.clone())).await;
+    assert_eq!(
+        ended.outcomes()[liar],
+        "blocked(own-name)",
+        "{}",
+        ended.err()
+    );
+    assert_eq!((set(liar), set(victim)), before, "an account was written");
+
+    name("PC2", "PC1");
+    let ended = domain.run(with(base(domain), options)).await;
+    assert_eq!(ended.outcomes()[liar], "healthy", "{}", ended.err());
+    assert_eq!((set(liar), set(victim)), before);
 }

@@ -276,3 +276,59 @@ async fn after_ksetup_and_a_restart_the_pc_is_healthy() {
     assert_eq!(ended.code, Some(0), "{}", ended.err());
     assert_eq!(ended.outcomes()[&pc.name], "healthy");
 }
+
+/// Who rules a PC can make it say anything. It is not handed the password of the PC that it names,
+/// and that one keeps the password that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pc_cannot_choose_whose_password_it_is_given() {
+    let site = site(&[Scenario::PasswordMismatch, Scenario::Healthy]).await;
+    let [liar, victim] = site.lab.pcs() else {
+        unreachable!("two PCs")
+    };
+    liar.sim.machine().name = account(victim);
+    let before = held(&site);
+    let ended = run(&site, &["--limit", &liar.name]).await;
+    assert_eq!(
+        ended.outcomes()[&liar.name],
+        "blocked(own-name)",
+        "{}",
+        ended.err()
+    );
+    assert_eq!(held(&site), before);
+    let report = ended.json();
+    let reason = host(&report, &liar.name)["reason"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for name in [account(victim), account(liar).to_lowercase()] {
+        assert!(reason.contains(&name), "{name} is not in: {reason}");
+    }
+}
+
+/// Where the inventory has another name for a PC, and its address is an IP address, a variable says
+/// whose account it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_needs_the_name_of_the_account() {
+    let site = site(&[Scenario::PasswordMismatch]).await;
+    let pc = &site.lab.pcs()[0];
+    let path = site.path("lab.yaml");
+    let inventory = std::fs::read_to_string(&path).unwrap();
+    let named = format!("        {}:\n", pc.name);
+    assert!(inventory.contains(&named), "{inventory}");
+    for (variable, expected) in [
+        (String::new(), "blocked(own-name)"),
+        (
+            "          computer_name: PC-999\n".to_owned(),
+            "blocked(own-name)",
+        ),
+        (
+            format!("          computer_name: {}\n", account(pc)),
+            "repaired(machine-password-reset)",
+        ),
+    ] {
+        let alias = format!("        受付-01:\n{variable}");
+        std::fs::write(&path, inventory.replace(&named, &alias)).unwrap();
+        let ended = run(&site, &[]).await;
+        assert_eq!(ended.outcomes()["受付-01"], expected, "{}", ended.err());
+    }
+}

@@ -177,6 +177,11 @@ fn each_mistake_has_its_message() {
             "mend.yaml:29:17: in verify: no step is named `mand`, did you mean `mend`?",
         ),
         (
+            "with: {pause: params.pause}\ndefine",
+            "with: {pause: host.nmae}\ndefine",
+            "mend.yaml:8:17: in diagnose: no field of a host is named `nmae`",
+        ),
+        (
             "type: integer",
             "type: int",
             "mend.yaml:4:17: in parameters/pause: unknown type `int`; there are `string`, `integer`, `boolean`, `credential`",
