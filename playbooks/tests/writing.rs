@@ -77,7 +77,9 @@ fn the_documented_rung_works() {
     fs::write(&path, format!("{rest}{}", example(2))).unwrap();
     let playbook = Playbook::load_file(&path).unwrap_or_else(|error| panic!("{error}"));
 
+    let known_as = |name: &str| json!({"names": [name]}).as_object().unwrap().clone();
     let mut situation = Situation {
+        host: known_as("pc-007"),
         directory: true,
         ..Situation::default()
     };
@@ -90,6 +92,11 @@ fn the_documented_rung_works() {
     ));
     facts["directory"] = json!({"found": true, "dc": "dc01", "sid": "S-1-5-21-1-2-3-1104"});
     let facts = whole(&facts);
+    assert!(matches!(
+        playbook.decide(&facts, &situation).unwrap(),
+        Decision::Blocked { guard, .. } if guard == "own-name"
+    ));
+    situation.host = known_as("pc-042");
     assert!(matches!(
         playbook.decide(&facts, &situation).unwrap(),
         Decision::Try { rung, .. } if rung == "reset"

@@ -170,7 +170,7 @@ fn host_problem(rest: &str) -> Option<Problem> {
     (!name.is_empty() && !HOST.contains(&name)).then(|| Problem::Undefined {
         what: "field of a host",
         name: name.to_owned(),
-        nearest: nearest(name, HOST.into_iter()),
+        nearest: nearest(name, HOST),
     })
 }
 
