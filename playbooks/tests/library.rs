@@ -73,11 +73,17 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
     let shipped = Playbook::load_shipped("trust-repair").unwrap();
     // It does not load without the playbooks for hosts of other platforms.
     let names = || std::iter::once(&shipped.name).chain(&shipped.also);
+    // What playbooks share comes with the one that uses it.
+    let shared = ["clock", "machine-secret", "netlogon", "probe", "tool"];
     let expected: BTreeSet<_> = names()
         .flat_map(|name| on_disk(name).into_iter().chain([format!("{name}.yaml")]))
+        .chain(shared.map(|file| format!("include/{file}.ps1")))
         .map(|file| folder.path().join(file))
         .collect();
     assert_eq!(files.iter().cloned().collect::<BTreeSet<_>>(), expected);
+    // Another one that shares them can be exported beside it.
+    let beside = export("local-admin-access", folder.path()).unwrap();
+    assert!(beside.contains(&folder.path().join("include/probe.ps1")));
 
     let path = folder.path().join("trust-repair.yaml");
     let exported = Playbook::load(path.to_str().unwrap()).unwrap();
@@ -99,8 +105,13 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
     fs::write(&script, &text).unwrap();
     assert_eq!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
 
-    // What a script includes is part of it.
-    let included = folder.path().join("trust-repair/include/probe.ps1");
+    // What a script includes is part of it; a playbook's own file goes before the shared one.
+    let own = folder.path().join("trust-repair/include/probe.ps1");
+    fs::write(&own, "# mine\n").unwrap();
+    assert_ne!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
+    fs::remove_file(&own).unwrap();
+    assert_eq!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
+    let included = folder.path().join("include/probe.ps1");
     fs::write(&included, "# mine\n").unwrap();
     assert_ne!(Playbook::load_file(&path).unwrap().digest, shipped.digest);
     fs::remove_file(&included).unwrap();

@@ -30,8 +30,7 @@ struct Patterns {
 
 impl Patterns {
     fn of_script() -> Self {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("library/trust-repair/include/netlogon.ps1");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("library/include/netlogon.ps1");
         let script = std::fs::read_to_string(path).unwrap();
         let literal = Regex::new(r"\$line -match '([^']+)'").unwrap();
         let mut found: Vec<_> = literal

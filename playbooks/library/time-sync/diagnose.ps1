@@ -12,6 +12,7 @@ param($Params)
 #include tool.ps1
 #include netlogon.ps1
 #include clock.ps1
+#include measure-clock.ps1
 #include time-service.ps1
 
 $computer = [PSCustomObject][ordered]@{

@@ -8,6 +8,7 @@ param($Params)
 #include probe.ps1
 #include tool.ps1
 #include clock.ps1
+#include measure-clock.ps1
 #include time-service.ps1
 
 $server = [string]$Params.domain_controller

@@ -18,8 +18,9 @@ use regex::Regex;
 /// What the scripts of all playbooks include.
 fn includes() -> Vec<PathBuf> {
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
-    let folders = fs::read_dir(library).unwrap();
-    let folders = folders.map(|entry| entry.unwrap().path().join("include"));
+    let folders = fs::read_dir(&library).unwrap();
+    let own = folders.map(|entry| entry.unwrap().path().join("include"));
+    let folders = own.chain([library.join("include")]);
     let mut files: Vec<_> = folders
         .filter(|folder| folder.is_dir())
         .flat_map(|folder| fs::read_dir(folder).unwrap())

@@ -48,13 +48,8 @@ const COMPILED: &[(&str, &str)] = &[
         "local-admin-access/include/local-account.ps1",
         "netapi32.dll",
     ),
-    ("trust-repair/include/netlogon.ps1", "netapi32.dll"),
-    (
-        "machine-password-age/include/machine-secret.ps1",
-        "advapi32.dll",
-    ),
-    ("time-sync/include/netlogon.ps1", "netapi32.dll"),
-    ("trust-repair/include/machine-secret.ps1", "advapi32.dll"),
+    ("include/machine-secret.ps1", "advapi32.dll"),
+    ("include/netlogon.ps1", "netapi32.dll"),
 ];
 
 fn findings(text: &str) -> Vec<String> {
