@@ -1,5 +1,7 @@
 //! machine-password-age over a fleet, through the real binary.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 

@@ -1,5 +1,7 @@
 //! time-sync over PCs whose clocks are wrong for every reason it knows, through the real binary.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 

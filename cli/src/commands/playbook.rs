@@ -113,16 +113,15 @@ fn list(json: bool, printer: &Printer) -> Result<(), CliError> {
         });
         return print_json(&all.collect(), printer);
     }
+    let longest = playbooks.iter().map(|playbook| playbook.name.len()).max();
+    let width = longest.unwrap_or_default();
     let mut text = String::new();
     for playbook in &playbooks {
-        let _ = writeln!(
-            text,
-            "{}  {}",
-            playbook.name,
-            playbook.summary.text(Language::En)
-        );
-        let indent = " ".repeat(playbook.name.len());
-        let _ = writeln!(text, "{indent}  {}", playbook.summary.text(Language::Ja));
+        let lines = [(playbook.name.as_str(), Language::En), ("", Language::Ja)];
+        for (name, language) in lines {
+            let summary = playbook.summary.text(language);
+            let _ = writeln!(text, "{name:<width$}  {summary}");
+        }
     }
     printer.data(&text)
 }

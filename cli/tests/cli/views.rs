@@ -79,10 +79,18 @@ fn playbooks_are_listed_in_both_languages() {
     insta::assert_snapshot!(out.text(), @"
     exit 0
     --- stdout
-    trust-repair  Repair the broken trust between a PC and its domain, without a reboot
-                  PC とドメインの信頼関係を、再起動せずに修復する
-    trust-repair-linux  Repair the broken trust between a Linux host and its domain, without a reboot
-                        Linux ホストとドメインの信頼関係を、再起動せずに修復する
+    local-admin-access    Make sure that a local administrator can log on to the PC over the network, before the next disaster
+                          障害に備え、ローカル管理者がネットワーク経由でログオンできる状態にする
+    machine-password-age  Report and set how often PCs change their machine passwords
+                          PC がマシン パスワードを変更する間隔を確認し、設定する
+    network-power-saving  Keep Windows from turning off network adapters to save power, without cutting the connection
+                          節電のためにネットワーク アダプターの電源が切られないようにする (接続は切らない)
+    time-sync             Set right a clock that is further off than Kerberos allows
+                          Kerberos の許容値を超えてずれた時計を合わせる
+    trust-repair          Repair the broken trust between a PC and its domain, without a reboot
+                          PC とドメインの信頼関係を、再起動せずに修復する
+    trust-repair-linux    Repair the broken trust between a Linux host and its domain, without a reboot
+                          Linux ホストとドメインの信頼関係を、再起動せずに修復する
     ");
 }
 

@@ -1,8 +1,8 @@
 //! What the shipped scripts do on a simulated PC: one handler a script, by its name.
 
 mod local_admin_access;
-mod network_power_saving;
 mod machine_password_age;
+mod network_power_saving;
 mod step;
 mod time_sync;
 mod trust_repair;

@@ -126,7 +126,6 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
         directory: flag("directory"),
         offline_join: flag("offline-join"),
         may_reboot: flag("may-reboot"),
-        ..Situation::default()
     }
 }
 
