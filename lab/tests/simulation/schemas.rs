@@ -136,7 +136,8 @@ async fn every_shipped_script_is_simulated() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
     {
-        if !playbook.is_dir() {
+        // `include` is of no playbook: what their scripts share.
+        if !playbook.is_dir() || playbook.ends_with("include") {
             continue;
         }
         let folder = playbook.file_name().unwrap().to_str().unwrap().to_owned();
