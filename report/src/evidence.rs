@@ -93,22 +93,10 @@ fn number(evidence: &Value, name: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use fleetmend_model::{HostName, Outcome};
     use serde_json::json;
 
     use super::*;
-
-    fn repaired(name: &str, evidence: Option<Value>) -> HostResult {
-        HostResult {
-            host: HostName(name.into()),
-            outcome: Outcome::Repaired { rung: "r".into() },
-            cause: None,
-            reason: String::new(),
-            next: String::new(),
-            evidence,
-            elapsed_ms: 1,
-        }
-    }
+    use crate::testing::repaired;
 
     fn evidence() -> Option<Value> {
         Some(json!({

@@ -222,3 +222,16 @@ fn number(events: Vec<Event>) -> Vec<Record> {
         })
         .collect()
 }
+
+/// A PC that was repaired, with what the directory said of it.
+pub(crate) fn repaired(name: &str, evidence: Option<serde_json::Value>) -> HostResult {
+    HostResult {
+        host: HostName(name.into()),
+        outcome: Outcome::Repaired { rung: "r".into() },
+        cause: None,
+        reason: String::new(),
+        next: String::new(),
+        evidence,
+        elapsed_ms: 1,
+    }
+}
