@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_engine::{ExecJob, Job, Programs, RunLimits, RunPlan};
+use fleetmend_engine::{ExecJob, Job, Programs, RebootPolicy, RunLimits, RunPlan};
 use fleetmend_inventory::Inventory;
 use fleetmend_model::{
     CredentialRef, Host, HostName, RunMode, TlsVerification, TransportChoice, WinrmAuth,
@@ -146,7 +146,8 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
         hosts: pcs.hosts.clone(),
         params: Map::new(),
         credentials_on_pcs: false,
-        may_reboot: false,
+        reboots: RebootPolicy::default(),
+        elsewhere: Arc::default(),
         directory: None,
         offline_join: false,
         language: Language::default(),

@@ -222,14 +222,16 @@ impl Statement<'_> {
             Need::CredentialOnPc(_) if !self.credential_on_pcs => {
                 Some("needs --allow-credential-on-pcs")
             }
-            Need::Reboot => Some("reboots are not allowed"),
+            Need::Credential(_) if self.domain_user.is_none() => Some("needs --domain-user"),
             Need::Directory | Need::OfflineJoin if directory.is_none() => Some("needs --directory"),
             Need::OfflineJoin if directory.is_some_and(|directory| !directory.offline_join) => {
                 Some("needs Samba's `net` here")
             }
-            Need::CredentialOnPc(_) | Need::Parameter(_) | Need::Directory | Need::OfflineJoin => {
-                None
-            }
+            Need::CredentialOnPc(_)
+            | Need::Credential(_)
+            | Need::Parameter(_)
+            | Need::Directory
+            | Need::OfflineJoin => None,
         })
     }
 

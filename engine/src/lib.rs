@@ -16,7 +16,10 @@ mod program;
 
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
-pub use dispatch::{Past, Ports, ResumeError, RunEnd, RunLimits, RunPlan, RunReport, resume, run};
+pub use dispatch::{
+    HourWindow, NoWindow, Past, Ports, RebootPolicy, ResumeError, RunEnd, RunLimits, RunPlan,
+    RunReport, resume, run,
+};
 pub use journal::{Journal, JournalError};
 pub use prober::{NoProbe, Prober, TcpProber};
 pub use program::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fleetmend_model::{Facts, Phase, StepRef};
 use fleetmend_playbooks::{
     Consult, Decision, DecisionError, Language, Need, ParameterKind, Playbook, Rung, ScriptFile,
-    SecretFrom, Situation, Step, VerifyVerdict,
+    SecretFrom, Situation, Step, StepKind, VerifyVerdict,
 };
 use fleetmend_transport::Script;
 use serde_json::{Map, Value, json};
@@ -57,7 +57,7 @@ struct Scripts(BTreeMap<String, Arc<Script>>);
 impl Scripts {
     fn rung(&mut self, rung: &Rung) -> RungPlan {
         let need = |need: &Need| matches!(need, Need::Directory | Need::OfflineJoin);
-        let action = |step: &Step| step.action.is_some();
+        let action = |step: &Step| step.action().is_some();
         RungPlan {
             steps: rung.steps.iter().map(|step| self.plan(step)).collect(),
             needs_directory: rung.needs.iter().any(need) || rung.steps.iter().any(action),
@@ -71,16 +71,22 @@ impl Scripts {
 
     fn plan(&mut self, step: &Step) -> StepPlan {
         let file: &ScriptFile = &step.script;
-        let run = match step.action {
-            Some(action) => StepRun::Action(action),
-            None => {
+        let run = match &step.kind {
+            StepKind::Action(action) => StepRun::Action(*action),
+            StepKind::Reboot => StepRun::Reboot,
+            StepKind::Logon(logon) => StepRun::Logon(logon.clone()),
+            StepKind::Script | StepKind::Elsewhere(_) => {
                 let script = self.0.entry(file.name.clone()).or_insert_with(|| {
                     Arc::new(Script {
                         name: file.name.clone(),
                         text: file.text.clone(),
                     })
                 });
-                StepRun::Script(script.clone())
+                let script = script.clone();
+                match step.kind {
+                    StepKind::Elsewhere(_) => StepRun::Elsewhere(script),
+                    _ => StepRun::Script(script),
+                }
             }
         };
         StepPlan {
@@ -245,12 +251,17 @@ fn find<'a>(playbook: &'a Playbook, step: &StepRef) -> Result<Found<'a>, Decisio
             Some(plan) => Found::VerifyConsult(plan),
             None => Found::Step(&playbook.verify.step),
         }),
-        Phase::Repair => {
+        Phase::Preflight | Phase::Repair => {
             let rung = playbook
                 .ladder
                 .iter()
                 .find(|rung| Some(&rung.id) == step.rung.as_ref());
-            rung.and_then(|rung| rung.steps.iter().find(|plan| plan.name == step.step))
+            let steps = rung.and_then(|rung| match step.phase {
+                Phase::Preflight => Some(&rung.preflight.as_ref()?.steps),
+                _ => Some(&rung.steps),
+            });
+            steps
+                .and_then(|steps| steps.iter().find(|plan| plan.name == step.step))
                 .map(Found::Step)
         }
         Phase::Exec => None,

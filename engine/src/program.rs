@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetmend_model::{DirectoryAction, Facts, Phase, Place, Platform, StepRef};
 use fleetmend_playbooks::{
-    Decision, DecisionError, Language, SecretFrom, Situation, VerifyVerdict,
+    Decision, DecisionError, Language, Logon, SecretFrom, Situation, VerifyVerdict,
 };
 use fleetmend_transport::{ExecRequest, Script};
 use serde_json::{Map, Value};
@@ -184,6 +184,12 @@ pub enum StepRun {
     Script(Arc<Script>),
     /// An action of the controller in the directory.
     Action(DirectoryAction),
+    /// A restart of the PC.
+    Reboot,
+    /// A fresh logon at the PC.
+    Logon(Logon),
+    /// A script on another PC of the inventory, which the judge names.
+    Elsewhere(Arc<Script>),
 }
 
 impl StepPlan {
@@ -198,8 +204,8 @@ impl StepPlan {
     /// Returns where it runs.
     pub fn place(&self) -> Place {
         match self.run {
-            StepRun::Script(_) => Place::Pc,
-            StepRun::Action(_) => Place::Controller,
+            StepRun::Script(_) | StepRun::Reboot => Place::Pc,
+            StepRun::Action(_) | StepRun::Logon(_) | StepRun::Elsewhere(_) => Place::Controller,
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
             HostEvent::Diagnosed { .. } => "diagnosed",
             HostEvent::RungStarted { .. } => "rung-started",
             HostEvent::StepSkipped { .. } => "step-skipped",
+            HostEvent::RebootOrdered { .. } => "reboot-ordered",
             HostEvent::RungEnded { .. } => "rung-ended",
             HostEvent::Finished { .. } => "finished",
         },

@@ -116,6 +116,7 @@ impl fmt::Display for TransportKind {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Phase {
     Diagnose,
+    Preflight,
     Repair,
     Verify,
     Exec,
@@ -125,6 +126,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Diagnose => "diagnose",
+            Self::Preflight => "preflight",
             Self::Repair => "repair",
             Self::Verify => "verify",
             Self::Exec => "exec",
@@ -169,6 +171,19 @@ impl fmt::Display for StepRef {
             None => write!(f, "{}/{}", self.phase, self.step),
         }
     }
+}
+
+/// Tells one boot of a PC from another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Boot {
+    /// When Windows booted, by the PC's clock, in seconds since 1970
+    /// (`Win32_OperatingSystem.LastBootUpTime`). It moves when the clock is set.
+    pub last_boot_unix: f64,
+    /// The number of the boot, where Windows counts them (`BootId` under
+    /// `Session Manager\Memory Management\PrefetchParameters`).
+    pub boot_id: Option<u64>,
+    /// How long it runs, in seconds.
+    pub uptime_seconds: f64,
 }
 
 /// How a step ended.
@@ -230,6 +245,16 @@ pub enum HostEvent {
         /// On the PC or on the controller.
         #[serde(default, skip_serializing_if = "Place::is_pc")]
         place: Place,
+    },
+    /// The PC is about to be told to restart. Stored before the order leaves: from here on the PC
+    /// is waited for, whatever becomes of the connection or of the controller.
+    RebootOrdered {
+        /// The step that restarts it.
+        step: StepRef,
+        /// The boot that is to end.
+        boot: Boot,
+        /// When, by the controller's clock.
+        ordered: Timestamp,
     },
     /// A step of a rung is left out, because its `when` does not hold.
     StepSkipped {

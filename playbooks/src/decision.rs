@@ -1,13 +1,14 @@
 //! Facts → cause → next rung or a refusal. Pure: no clock, no socket.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use fleetmend_model::{Cause, CauseId, Facts};
 use serde_json::{Map, Value};
 
 use crate::condition::render;
 use crate::consult::with_directory;
-use crate::need::{Missing, missing};
+use crate::need::{Missing, missing, reboots_missing};
 use crate::scope::Scope;
 use crate::{CauseKind, CauseRule, Guard, Language, Localized, Playbook, Rung};
 
@@ -24,8 +25,14 @@ pub struct Situation {
     pub credentials_for_pcs: BTreeSet<String>,
     /// Credential parameters that are set at all.
     pub credentials: BTreeSet<String>,
-    /// Whether PCs may be rebooted.
-    pub may_reboot: bool,
+    /// What the preflights of rungs brought since the last diagnose, by rung.
+    pub preflights: BTreeMap<String, PreflightEnd>,
+    /// How often a PC may be restarted in one run.
+    pub max_reboots: u32,
+    /// How often this PC was restarted in this run.
+    pub reboots: u32,
+    /// The hours in which PCs may be restarted; unset, any.
+    pub reboot_window: Option<RebootWindow>,
     /// Whether the controller reaches the directory.
     pub directory: bool,
     /// Whether the controller can make offline join blobs.
@@ -37,11 +44,41 @@ pub struct Situation {
     pub language: Language,
 }
 
+/// What the preflight of a rung brought.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PreflightEnd {
+    /// The answers of its steps, by step.
+    Answered(Map<String, Value>),
+    /// A step did not answer.
+    Failed {
+        /// Which.
+        step: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The hours in which PCs may be restarted, as they are now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebootWindow {
+    /// How it was given: `22:00-05:00`.
+    pub text: String,
+    /// How long it is still open; unset, it is closed now.
+    pub open_for: Option<Duration>,
+}
+
 /// What to do next with a PC.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// Nothing is wrong.
     Healthy,
+    /// Run the preflight of this rung, then decide again.
+    Preflight {
+        /// What is wrong.
+        cause: Cause,
+        /// The rung's id.
+        rung: String,
+    },
     /// Run this rung.
     Try {
         /// What is wrong.
@@ -55,7 +92,8 @@ pub enum Decision {
     Blocked {
         /// What is wrong.
         cause: Cause,
-        /// The guard's name, or `needs-credential`, `needs-parameter`, `needs-reboot`, ….
+        /// The guard's name, or `needs-credential`, `needs-parameter`, `needs-reboot`,
+        /// `reboot-window`, `preflight`, ….
         guard: String,
         /// Why.
         reason: String,
@@ -158,6 +196,7 @@ impl Playbook {
                         reason,
                     });
                 }
+                Climb::Look(rung) => return Ok(Decision::Preflight { cause, rung }),
                 Climb::Hindered(Hindrance {
                     guard,
                     reason,
@@ -246,10 +285,9 @@ impl Playbook {
             if !for_cause || situation.tried.contains(&rung.id) || !fits(rung, scope)? {
                 continue;
             }
-            let lack = rung
-                .needs
-                .iter()
-                .find_map(|need| missing(need, &rung.id, situation));
+            let mut needs = rung.needs.iter();
+            let lack = needs.find_map(|need| missing(need, &rung.id, situation));
+            let lack = lack.or_else(|| reboots_missing(rung, situation));
             let hindrance = match lack {
                 Some(Missing {
                     guard,
@@ -260,7 +298,22 @@ impl Playbook {
                     reason,
                     next,
                 }),
-                None => self.forbidden(rung, scope, situation.language)?,
+                None => self.forbidden(rung, &rung.guards, scope, situation.language)?,
+            };
+            let hindrance = match (hindrance, &rung.preflight) {
+                (Some(hindrance), _) => Some(hindrance),
+                (None, None) => None,
+                (None, Some(preflight)) => match situation.preflights.get(&rung.id) {
+                    None => return Ok(Climb::Look(rung.id.clone())),
+                    Some(PreflightEnd::Answered(answers)) => {
+                        let answers = Value::Object(answers.clone());
+                        let scope = scope.clone().with("preflight", &answers);
+                        self.forbidden(rung, &preflight.guards, &scope, situation.language)?
+                    }
+                    Some(PreflightEnd::Failed { step, reason }) => {
+                        Some(unasked(&rung.id, step, reason, situation.language))
+                    }
+                },
             };
             match hindrance {
                 None => return Ok(Climb::Free(rung.id.clone())),
@@ -270,17 +323,15 @@ impl Playbook {
         Ok(hindered.map_or(Climb::Top, Climb::Hindered))
     }
 
-    /// Returns the first guard of a rung that does not hold.
+    /// Returns the first of these guards of a rung that does not hold.
     fn forbidden(
         &self,
         rung: &Rung,
+        guards: &[Guard],
         scope: &Scope,
         language: Language,
     ) -> Result<Option<Hindrance>, DecisionError> {
-        let Some(guard) = first(&rung.guards, |guard: &Guard| {
-            Ok(!guard.require.holds(scope)?)
-        })?
-        else {
+        let Some(guard) = first(guards, |guard: &Guard| Ok(!guard.require.holds(scope)?))? else {
             return Ok(None);
         };
         let place =
@@ -307,6 +358,8 @@ pub fn refused_credential(answer: &Value) -> Option<i64> {
 /// How far up the ladder there is a way.
 enum Climb {
     Free(String),
+    /// The rung is next, if its preflight finds nothing against it.
+    Look(String),
     Hindered(Hindrance),
     Top,
 }
@@ -316,6 +369,25 @@ struct Hindrance {
     guard: String,
     reason: String,
     next: String,
+}
+
+/// Tells that a rung's preflight could not be carried out.
+fn unasked(rung: &str, step: &str, reason: &str, language: Language) -> Hindrance {
+    let (reason, next) = match language {
+        Language::En => (
+            format!("what must hold before {rung} could not be looked at ({step}): {reason}"),
+            "see why the step did not answer, then run again",
+        ),
+        Language::Ja => (
+            format!("{rung} の前に満たすべき条件を確認できませんでした ({step}): {reason}"),
+            "応答しなかった理由を確認してから、もう一度実行してください",
+        ),
+    };
+    Hindrance {
+        guard: "preflight".to_owned(),
+        reason,
+        next: next.to_owned(),
+    }
 }
 
 fn first<T>(

@@ -4,6 +4,7 @@
 //! pure. How to write a playbook stands in `docs/playbooks/writing.md`.
 
 mod actions;
+mod builtin;
 mod condition;
 mod consult;
 mod decision;
@@ -19,15 +20,17 @@ mod script;
 mod source;
 
 pub use actions::action_file;
+pub use builtin::Builtin;
 pub use condition::{Condition, Expression, ExpressionError};
 pub use decision::{
-    Decision, DecisionError, Situation, StopKind, VerifyVerdict, refused_credential,
+    Decision, DecisionError, PreflightEnd, RebootWindow, Situation, StopKind, VerifyVerdict,
+    refused_credential,
 };
 pub use error::{PlaybookError, PlaybookErrors, Problem};
 pub use library::{ExportError, export, library, library_scripts};
 pub use params::{ParamError, ParamErrors};
 pub use plan::{
-    CauseKind, CauseRule, Consult, Guard, Language, Localized, Need, Parameter, ParameterKind,
-    Playbook, Rung, SecretFrom, Step, Term, Verify,
+    CauseKind, CauseRule, Consult, Guard, Language, Localized, Logon, Need, Parameter,
+    ParameterKind, Playbook, Preflight, Rung, SecretFrom, Step, StepKind, Term, Verify,
 };
 pub use script::{SchemaError, SchemaMismatch, SchemaSide, ScriptFile};

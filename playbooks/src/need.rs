@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{Language, Need, Situation};
+use crate::{Language, Need, Rung, Situation};
 
 /// What is missing: the word in `blocked(…)`, why, and what to do, in the situation's language.
 pub(crate) struct Missing {
@@ -20,20 +20,67 @@ type Text = [&'static str; 2];
 /// Returns what is missing of a need, or nothing.
 pub(crate) fn missing(need: &Need, rung: &str, situation: &Situation) -> Option<Missing> {
     let (guard, name, reason, next) = texts(need, situation)?;
-    let fill = |text: Text| {
-        let [en, ja] = text;
-        let text = if situation.language == Language::Ja {
-            ja
-        } else {
-            en
+    Some(filled(guard, [reason, next], rung, name, situation))
+}
+
+/// Returns what is missing for the restarts of a rung, or nothing.
+pub(crate) fn reboots_missing(rung: &Rung, situation: &Situation) -> Option<Missing> {
+    let reboots = rung.reboots();
+    if reboots == 0 {
+        return None;
+    }
+    let wanted = situation.reboots.saturating_add(reboots);
+    if wanted > situation.max_reboots {
+        let texts = [
+            [
+                "{rung} restarts the PC, which takes {name} restarts in this run; that is not allowed",
+                "{rung} は PC を再起動します (この実行で合計 {name} 回) が、許可されていません",
+            ],
+            [
+                "run again with --max-reboots {name}",
+                "--max-reboots {name} を付けて、もう一度実行してください",
+            ],
+        ];
+        let name = wanted.to_string();
+        return Some(filled("needs-reboot", texts, &rung.id, &name, situation));
+    }
+    let window = situation.reboot_window.as_ref()?;
+    if window.open_for.is_some_and(|left| left >= rung.cost) {
+        return None;
+    }
+    let texts = [
+        [
+            "{rung} restarts the PC, and cannot end inside the hours for restarts, {name}",
+            "{rung} は PC を再起動しますが、再起動の時間帯 {name} のうちに終わりません",
+        ],
+        [
+            "run again at the beginning of {name}",
+            "{name} の開始時にもう一度実行してください",
+        ],
+    ];
+    let text = window.text.as_str();
+    Some(filled("reboot-window", texts, &rung.id, text, situation))
+}
+
+fn filled(
+    guard: &'static str,
+    texts: [Text; 2],
+    rung: &str,
+    name: &str,
+    situation: &Situation,
+) -> Missing {
+    let [reason, next] = texts.map(|[en, ja]| {
+        let text = match situation.language {
+            Language::En => en,
+            Language::Ja => ja,
         };
         text.replace("{rung}", rung).replace("{name}", name)
-    };
-    Some(Missing {
+    });
+    Missing {
         guard,
-        reason: fill(reason),
-        next: fill(next),
-    })
+        reason,
+        next,
+    }
 }
 
 fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a str, Text, Text)> {
@@ -74,16 +121,16 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "--set {name}=VALUE を付けて、もう一度実行してください",
             ],
         )),
-        Need::Reboot if !situation.may_reboot => Some((
-            "needs-reboot",
-            "",
+        Need::Credential(name) if !situation.credentials.contains(name) => Some((
+            "needs-credential",
+            name,
             [
-                "{rung} reboots the PC, which is not allowed",
-                "{rung} は PC を再起動しますが、許可されていません",
+                "{rung} needs the credential {name}, which is not set",
+                "{rung} には資格情報 {name} が必要ですが、指定されていません",
             ],
             [
-                "allow reboots and run again",
-                "再起動を許可して、もう一度実行してください",
+                "run again with --domain-user USER",
+                "--domain-user USER を付けて、もう一度実行してください",
             ],
         )),
         Need::Directory if !situation.directory => Some((

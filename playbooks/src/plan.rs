@@ -63,6 +63,9 @@ pub struct Playbook {
     pub ladder: Vec<Rung>,
     /// The step that proves a repair; runs after every rung.
     pub verify: Verify,
+    /// Texts over the facts, as site and domain controller of the PC: of the PCs that have one in
+    /// common only so many may be restarting at once.
+    pub stagger_reboots_by: Vec<Expression>,
     /// SHA-256 over the YAML and all scripts, in hex.
     pub digest: String,
 }
@@ -83,7 +86,8 @@ impl Playbook {
         std::iter::once(&self.diagnose)
             .chain(rungs)
             .chain(std::iter::once(&self.verify.step))
-            .filter(|step| step.action.is_none())
+            .chain(self.ladder.iter().flat_map(Rung::preflight_steps))
+            .filter(|step| step.runs_script())
             .map(|step| &step.script)
     }
 }
@@ -189,8 +193,9 @@ pub enum Need {
     CredentialOnPc(String),
     /// A parameter must be set.
     Parameter(String),
-    /// The PC may be rebooted.
-    Reboot,
+    /// A parameter of kind credential must be set; it reaches another PC of the inventory, which
+    /// a step of the rung names, and not the PC under repair.
+    Credential(String),
     /// The controller must reach the directory over LDAPS.
     Directory,
     /// The controller must be able to make offline join blobs.
@@ -227,8 +232,8 @@ pub struct Rung {
     pub guards: Vec<Guard>,
     /// What it runs, in order.
     pub steps: Vec<Step>,
-    /// Whether it may reboot the PC.
-    pub may_reboot: bool,
+    /// What is looked at before it is begun, and must hold then.
+    pub preflight: Option<Preflight>,
     /// About how long it takes.
     pub cost: Duration,
     /// What must be known if the run is cut inside it; journaled before its first step.
@@ -236,6 +241,27 @@ pub struct Rung {
     /// Whether it may be begun once more in the same run when it was cut: the end of a step was
     /// lost after one that may have changed something.
     pub again_if_cut: bool,
+}
+
+impl Rung {
+    /// Returns how often it restarts the PC, if none of its steps is left out.
+    pub fn reboots(&self) -> u32 {
+        let reboot = |step: &&Step| matches!(step.kind, StepKind::Reboot);
+        u32::try_from(self.steps.iter().filter(reboot).count()).unwrap_or(u32::MAX)
+    }
+
+    fn preflight_steps(&self) -> impl Iterator<Item = &Step> {
+        self.preflight.iter().flat_map(|preflight| &preflight.steps)
+    }
+}
+
+/// What is looked at before a rung is begun, because it is too dear to be asked of every PC.
+#[derive(Debug)]
+pub struct Preflight {
+    /// Steps that change nothing. Their answers stand as `preflight.STEP`.
+    pub steps: Vec<Step>,
+    /// What must hold of them.
+    pub guards: Vec<Guard>,
 }
 
 /// A question to the directory that goes with a step on the PC.
@@ -256,15 +282,40 @@ pub enum SecretFrom {
     Made(String),
 }
 
-/// One script run on the PC, or one action of the controller.
+/// What a step is.
+#[derive(Clone, Debug)]
+pub enum StepKind {
+    /// The script runs on the PC.
+    Script,
+    /// The controller acts in the directory.
+    Action(DirectoryAction),
+    /// The PC restarts. The step ends once it is back, with a new boot and ready for a logon.
+    Reboot,
+    /// A fresh logon at the PC, beside the session that there is: proves the account.
+    Logon(Logon),
+    /// The script runs on another PC of the inventory; the expression gives its name there.
+    Elsewhere(Expression),
+}
+
+/// A fresh logon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logon {
+    /// The parameter of type credential that holds the account; unset, the one in use.
+    pub credential: Option<String>,
+    /// Whether that account is the one to log on with from here on, also after a restart.
+    pub keep: bool,
+}
+
+/// One script run on the PC, or one thing that the controller does.
 #[derive(Debug)]
 pub struct Step {
     /// Its name, unique in its list.
     pub name: String,
-    /// What runs. For an action: its schemas, under the name `directory/ACTION` and without text.
+    /// What runs. For what is no script, its schemas without text: `directory/ACTION` for an
+    /// action, `engine/reboot` and `engine/logon`.
     pub script: Arc<ScriptFile>,
-    /// What the controller does instead of running the script.
-    pub action: Option<DirectoryAction>,
+    /// What it is.
+    pub kind: StepKind,
     /// A condition over facts, parameters and answers; when false the step is left out.
     pub when: Option<Condition>,
     /// The name under which later steps of the rung may be given the secret that it makes.
@@ -278,6 +329,21 @@ pub struct Step {
     pub deadline: Duration,
     /// Whether it may change the PC. Diagnose and verify never do.
     pub changes: bool,
+}
+
+impl Step {
+    /// Returns the action that the controller takes in the directory, if it is one.
+    pub fn action(&self) -> Option<DirectoryAction> {
+        match self.kind {
+            StepKind::Action(action) => Some(action),
+            _ => None,
+        }
+    }
+
+    /// Tells whether its script runs, on the PC or on another.
+    pub fn runs_script(&self) -> bool {
+        matches!(self.kind, StepKind::Script | StepKind::Elsewhere(_))
+    }
 }
 
 /// How a repair is proven.

@@ -143,7 +143,7 @@ fn the_probes_of_every_step_fit_into_its_deadline() {
         let scripts = steps
             .into_iter()
             .chain(rungs)
-            .filter(|step| step.action.is_none() && step.script.name.ends_with(".ps1"));
+            .filter(|step| step.action().is_none() && step.script.name.ends_with(".ps1"));
         for step in scripts {
             let longest = longest(step);
             assert!(

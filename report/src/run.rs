@@ -213,6 +213,7 @@ impl HostReport {
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepStarted { .. }
             | HostEvent::StepSkipped { .. }
+            | HostEvent::RebootOrdered { .. }
             | HostEvent::StepEnded { .. }
             | HostEvent::Diagnosed { .. } => {}
         }

@@ -43,6 +43,7 @@ impl Progress {
             | HostEvent::ConnectFailed { .. }
             | HostEvent::Diagnosed { .. }
             | HostEvent::StepSkipped { .. }
+            | HostEvent::RebootOrdered { .. }
             | HostEvent::RungEnded { .. }
             | HostEvent::Finished { .. } => {}
         }

@@ -196,7 +196,7 @@ fn describe(playbook: &Playbook) -> String {
         for step in &rung.steps {
             let _ = writeln!(text, "      {}", step_text(step));
         }
-        if rung.may_reboot {
+        if rung.reboots() > 0 {
             text.push_str("      may reboot the PC\n");
         }
         if let Some(caution) = &rung.caution {
@@ -223,7 +223,7 @@ fn describe(playbook: &Playbook) -> String {
 
 /// One step: where it runs, what it runs, and when.
 fn step_text(step: &Step) -> String {
-    let mut text = match step.action {
+    let mut text = match step.action() {
         Some(action) => format!("{}: on the controller, {}", step.name, action.name()),
         None => format!("{}: on the PC, {}", step.name, step.script.name),
     };
@@ -241,7 +241,7 @@ fn step_text(step: &Step) -> String {
 }
 
 fn consult_text(consult: &Consult) -> String {
-    let action = consult.step.action.map_or("-", DirectoryAction::name);
+    let action = consult.step.action().map_or("-", DirectoryAction::name);
     match &consult.when {
         None => format!("asks the directory: {action}"),
         Some(when) => format!(
@@ -269,12 +269,12 @@ fn platform(platform: Platform) -> &'static str {
 }
 
 fn step_json(step: &Step) -> Value {
-    let on_pc = step.action.is_none();
+    let on_pc = step.action().is_none();
     json!({
         "name": step.name,
         "place": if on_pc { "pc" } else { "controller" },
         "script": on_pc.then_some(&step.script.name),
-        "action": step.action.map(DirectoryAction::name),
+        "action": step.action().map(DirectoryAction::name),
         "changes": step.changes,
         "makes": step.makes,
         "given": step.secrets.iter().map(|(_, from)| secret(from)).collect::<Vec<_>>(),
@@ -284,7 +284,7 @@ fn step_json(step: &Step) -> Value {
 
 fn consult_json(consult: &Consult) -> Value {
     json!({
-        "action": consult.step.action.map(DirectoryAction::name),
+        "action": consult.step.action().map(DirectoryAction::name),
         "when": consult.when.as_ref().map(|when| &when.0.text),
     })
 }
@@ -315,7 +315,7 @@ fn document(playbook: &Playbook) -> Value {
                 "rung": rung.id, "summary": rung.summary.text(en), "causes": rung.causes,
                 "needs": rung.needs.iter().map(need).collect::<Vec<_>>(),
                 "guards": rung.guards.iter().map(|guard| &guard.name).collect::<Vec<_>>(),
-                "may_reboot": rung.may_reboot,
+                "reboots": rung.reboots(),
                 "steps": rung.steps.iter().map(step_json).collect::<Vec<_>>(),
                 "caution": rung.caution.as_ref().map(|caution| caution.text(en)),
                 "again_if_cut": rung.again_if_cut,
@@ -357,7 +357,7 @@ fn need(need: &Need) -> String {
     match need {
         Need::CredentialOnPc(name) => format!("the credential {name} on the PC"),
         Need::Parameter(name) => format!("the parameter {name}"),
-        Need::Reboot => "a reboot".to_owned(),
+        Need::Credential(name) => format!("the credential {name}"),
         Need::Directory => "the directory".to_owned(),
         Need::OfflineJoin => "offline join blobs".to_owned(),
     }

@@ -184,6 +184,7 @@ impl Fleet {
             HostEvent::Connected { .. }
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepSkipped { .. }
+            | HostEvent::RebootOrdered { .. }
             | HostEvent::StepEnded { .. }
             | HostEvent::Diagnosed { .. }
             | HostEvent::RungEnded { .. } => {}

@@ -9,6 +9,7 @@ mod directory;
 mod dispatcher;
 mod gate;
 mod host_task;
+mod hour_window;
 mod logon;
 mod own_names;
 mod past;
@@ -22,7 +23,8 @@ mod seed;
 mod step;
 mod tell;
 
+pub use hour_window::{HourWindow, NoWindow};
 pub use past::{Past, ResumeError};
-pub use plan::{RunLimits, RunPlan};
+pub use plan::{RebootPolicy, RunLimits, RunPlan};
 pub use report::{RunEnd, RunReport};
 pub use run::{Ports, resume, run};

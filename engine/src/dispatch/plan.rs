@@ -1,6 +1,6 @@
 //! What a run is to do, and its limits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
 use fleetmend_playbooks::{DecisionError, Language, Situation};
 use serde_json::{Map, Value};
 
+use super::hour_window::HourWindow;
 use super::own_names::own_names;
 use crate::program::{Job, Parameters, Program};
 
@@ -24,8 +25,10 @@ pub struct RunPlan {
     pub params: Map<String, Value>,
     /// Whether domain credentials may be handed to PCs, on rungs that cannot do without.
     pub credentials_on_pcs: bool,
-    /// Whether PCs may be rebooted.
-    pub may_reboot: bool,
+    /// Whether, when and how many PCs may be restarted.
+    pub reboots: RebootPolicy,
+    /// Every PC of the inventory, also those that the run is not for: a step may run on one.
+    pub elsewhere: Arc<BTreeMap<HostName, Arc<Host>>>,
     /// Whether the controller reaches the directory, and as whom: the name is for words only.
     /// Counts only with [`Ports::directory`](super::Ports::directory).
     pub directory: Option<String>,
@@ -39,6 +42,28 @@ pub struct RunPlan {
     pub version: String,
     /// How much at once and how long.
     pub limits: RunLimits,
+}
+
+/// Whether, when and how many PCs may be restarted.
+#[derive(Clone, Debug)]
+pub struct RebootPolicy {
+    /// How often one PC may be restarted in the run; 0: never.
+    pub max: u32,
+    /// The hours in which it may be, by the controller's clock; unset, any.
+    pub window: Option<HourWindow>,
+    /// How many PCs of one site, or of one domain controller, may be amid a rung that restarts
+    /// them at once.
+    pub at_once: usize,
+}
+
+impl Default for RebootPolicy {
+    fn default() -> Self {
+        Self {
+            max: 0,
+            window: None,
+            at_once: 10,
+        }
+    }
 }
 
 /// How much at once and how long.
@@ -130,6 +155,9 @@ impl RunPlan {
             ),
         ];
         Ok(Situation {
+            preflights: BTreeMap::new(),
+            reboots: 0,
+            reboot_window: None,
             params: values,
             host: about
                 .into_iter()
@@ -141,7 +169,7 @@ impl RunPlan {
                 BTreeSet::new()
             },
             credentials,
-            may_reboot: self.may_reboot,
+            max_reboots: self.reboots.max,
             directory: self.directory.is_some(),
             offline_join: self.directory.is_some() && self.offline_join,
             language: self.language,

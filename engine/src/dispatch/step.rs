@@ -62,6 +62,11 @@ impl Pc {
         };
         let script = match &plan.run {
             StepRun::Script(script) => script.clone(),
+            StepRun::Reboot | StepRun::Logon(_) | StepRun::Elsewhere(_) => {
+                let reason = "the engine cannot do this yet".to_owned();
+                let end = StepEnd::NotRun { reason };
+                return self.ended(step, end, Instant::now()).await;
+            }
             StepRun::Action(action) => {
                 let judge = program.judge.as_ref();
                 return self

@@ -34,6 +34,7 @@ impl Machine<'_> {
         match decision {
             Decision::Healthy => self.healthy(),
             Decision::Try { rung, reason, .. } => self.try_rung(rung, &reason),
+            Decision::Preflight { rung, .. } => self.try_rung(rung, ""),
             Decision::Blocked {
                 cause,
                 guard,
@@ -194,6 +195,7 @@ fn cause_of(decision: &Decision) -> Cause {
     match decision {
         Decision::Healthy => Cause::new("healthy"),
         Decision::Try { cause, .. }
+        | Decision::Preflight { cause, .. }
         | Decision::Blocked { cause, .. }
         | Decision::Stop { cause, .. } => cause.clone(),
     }

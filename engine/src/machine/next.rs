@@ -302,7 +302,7 @@ impl Program {
                 let rung: &RungPlan = self.rungs.get(step.rung.as_deref()?)?;
                 rung.steps.iter().find(|plan| plan.name == step.step)
             }
-            Phase::Exec => None,
+            Phase::Preflight | Phase::Exec => None,
         }
     }
 }

@@ -214,6 +214,7 @@ impl PcState {
                 });
             }
             HostEvent::StepSkipped { step } => self.step_skipped(step),
+            HostEvent::RebootOrdered { .. } => {}
             HostEvent::StepEnded { step, end, .. } => self.step_ended(step, end),
             HostEvent::Diagnosed { cause } => {
                 self.found.get_or_insert_with(|| cause.clone());
@@ -295,6 +296,7 @@ impl PcState {
                 }
             }
             (Phase::Verify, Place::Pc) => self.verify_ended(step, end),
+            (Phase::Preflight, _) => {}
             (Phase::Exec, _) => self.exec = Some(end.clone()),
         }
     }

@@ -83,7 +83,7 @@ fn answer(fact: u8, phase: Phase) -> Value {
         (Phase::Verify, _) => json!({"proof": "no"}),
         (Phase::Repair | Phase::Exec, 0) => json!({"credential_error": 1326}),
         (Phase::Repair | Phase::Exec, 1..=3) => json!({"credential_error": null}),
-        (Phase::Repair | Phase::Exec, _) => json!({"credential_error": 0}),
+        (Phase::Preflight | Phase::Repair | Phase::Exec, _) => json!({"credential_error": 0}),
     }
 }
 

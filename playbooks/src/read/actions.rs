@@ -11,7 +11,7 @@ use crate::error::Problem;
 use crate::read::names::{Giver, Visible};
 use crate::read::reader::Reader;
 use crate::read::steps::StepContext;
-use crate::{Consult, Need, ScriptFile, Step};
+use crate::{Consult, Need, ScriptFile, Step, StepKind};
 
 /// The words for the actions, in the order of [`DirectoryAction::ALL`].
 const NAMES: [&str; 6] = [
@@ -64,7 +64,7 @@ impl Reader<'_> {
             step: Step {
                 name: DIRECTORY.to_owned(),
                 script,
-                action: Some(action),
+                kind: StepKind::Action(action),
                 when: None,
                 makes: None,
                 with: with?,

@@ -51,15 +51,7 @@ impl Reader<'_> {
         context: &mut StepContext<'_>,
     ) -> Option<Rung> {
         let required = ["id", "summary", "for", "steps"];
-        let known = [
-            "when",
-            "needs",
-            "guards",
-            "may-reboot",
-            "cost",
-            "caution",
-            "again-if-cut",
-        ];
+        let known = ["when", "needs", "guards", "cost", "caution", "again-if-cut"];
         let map = self.map(node, step, &required, &known)?;
         let id = map.get("id").and_then(|node| self.id(node, step, "rung"));
         let summary = map
@@ -76,7 +68,6 @@ impl Reader<'_> {
         let steps = map
             .get("steps")
             .and_then(|node| self.steps(node, step, &needs, context));
-        let may_reboot = self.flag(map, "may-reboot", step)?;
         let again_if_cut = self.flag(map, "again-if-cut", step)?;
         let caution = map.get("caution").map(|node| self.plain(node, step));
         let cost = match map.get("cost") {
@@ -91,7 +82,7 @@ impl Reader<'_> {
             needs,
             guards,
             steps: steps?,
-            may_reboot,
+            preflight: None,
             cost,
             caution: match caution {
                 Some(caution) => Some(caution?),
@@ -151,8 +142,8 @@ impl Reader<'_> {
                 node,
                 step,
                 "need",
-                &["reboot", "directory", "offline-join"],
-                &[Need::Reboot, Need::Directory, Need::OfflineJoin],
+                &["directory", "offline-join"],
+                &[Need::Directory, Need::OfflineJoin],
             );
         }
         let map = self.map(node, step, &[], &["credential-on-pc", "parameter"])?;
@@ -280,7 +271,7 @@ impl Reader<'_> {
         needs: &[Need],
         visible: &Visible<'_>,
     ) {
-        if let Some(action) = read.action {
+        if let Some(action) = read.action() {
             let at = item.get("action").map_or(item.at, |node| node.at);
             self.check_action_needs(action, at, step, needs);
         }

@@ -112,6 +112,7 @@ impl Reader<'_> {
             causes,
             ladder: ladder?,
             verify: verify?,
+            stagger_reboots_by: Vec::new(),
             digest: String::new(),
         };
         playbook.digest = digest(&playbook, text);

@@ -12,7 +12,7 @@ use crate::nearest::nearest;
 use crate::read::names::Visible;
 use crate::read::reader::Reader;
 use crate::read::scripts::Scripts;
-use crate::{Expression, ParameterKind, ScriptFile, SecretFrom, Step};
+use crate::{Expression, ParameterKind, ScriptFile, SecretFrom, Step, StepKind};
 
 /// How long a step may take if the playbook does not say.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -92,7 +92,7 @@ impl Reader<'_> {
         Some(Step {
             name,
             script,
-            action,
+            kind: action.map_or(StepKind::Script, StepKind::Action),
             when: match when {
                 Some(when) => Some(when?),
                 None => None,

@@ -88,7 +88,10 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
             "language",
             "directory",
             "offline-join",
-            "may-reboot",
+            "max-reboots",
+            "reboots",
+            "reboot-window",
+            "preflights",
         ];
         assert!(known.contains(&key.as_str()), "unknown key {key}");
     }
@@ -125,8 +128,33 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
         },
         directory: flag("directory"),
         offline_join: flag("offline-join"),
-        may_reboot: flag("may-reboot"),
+        max_reboots: count(given.get("max-reboots")),
+        reboots: count(given.get("reboots")),
+        reboot_window: given.get("reboot-window").map(|window| RebootWindow {
+            text: window["text"].as_str().unwrap().to_owned(),
+            open_for: window["open-for-seconds"].as_u64().map(Duration::from_secs),
+        }),
+        preflights: preflights(given.get("preflights")),
     }
+}
+
+fn count(given: Option<&Value>) -> u32 {
+    given.map_or(0, |count| count.as_u64().unwrap().try_into().unwrap())
+}
+
+/// Reads the answers of preflights: rung → step → answer, or `{failed: {step, reason}}`.
+fn preflights(given: Option<&Value>) -> BTreeMap<String, PreflightEnd> {
+    let rungs = given.and_then(Value::as_object).into_iter().flatten();
+    let end = |value: &Value| match value.get("failed") {
+        Some(failed) => PreflightEnd::Failed {
+            step: failed["step"].as_str().unwrap().to_owned(),
+            reason: failed["reason"].as_str().unwrap().to_owned(),
+        },
+        None => PreflightEnd::Answered(value.as_object().unwrap().clone()),
+    };
+    rungs
+        .map(|(rung, value)| (rung.clone(), end(value)))
+        .collect()
 }
 
 pub(crate) fn cases(playbook: &Playbook) -> Vec<Case> {

@@ -254,7 +254,7 @@ fn no_rung_writes_an_account_that_the_inventory_does_not_name() {
     for name in library() {
         let playbook = Playbook::load_shipped(name).unwrap();
         for rung in &playbook.ladder {
-            let writes = rung.steps.iter().any(|step| step.action.is_some());
+            let writes = rung.steps.iter().any(|step| step.action().is_some());
             let guarded = rung.guards.iter().any(|guard| guard.name == "own-name");
             rungs += usize::from(writes);
             assert_eq!(writes, guarded, "{name}: {}", rung.id);

@@ -164,7 +164,7 @@ fn what_the_directory_is_asked_fits_its_schema() {
 }
 
 fn place(step: &Step) -> Place {
-    match step.action {
+    match step.action() {
         Some(_) => Place::Controller,
         None => Place::Pc,
     }

@@ -144,7 +144,7 @@ fn the_good_one_is_read_whole() {
     assert_eq!(playbook.also, ["mend-linux"]);
     let consult = playbook.consult.as_ref().unwrap();
     assert_eq!(consult.step.name, "directory");
-    assert_eq!(consult.step.action, Some(DirectoryAction::ReadComputer));
+    assert_eq!(consult.step.action(), Some(DirectoryAction::ReadComputer));
     assert_eq!(consult.step.deadline.as_secs(), 30);
     assert!(!consult.step.changes && consult.when.is_some());
     assert!(playbook.verify.consult.is_some());
@@ -161,7 +161,7 @@ fn the_good_one_is_read_whole() {
         panic!("{:?}", reset.steps)
     };
     let action = DirectoryAction::ResetComputerPassword;
-    assert_eq!(account.action, Some(action));
+    assert_eq!(account.action(), Some(action));
     assert_eq!(account.makes.as_deref(), Some("machine_password"));
     assert!(account.changes && account.when.is_none());
     assert_eq!(
@@ -171,7 +171,7 @@ fn the_good_one_is_read_whole() {
     );
     let made = SecretFrom::Made("machine_password".into());
     assert_eq!(store.secrets, [("password".to_owned(), made)]);
-    assert!(store.action.is_none() && rotate.when.is_some());
+    assert!(store.action().is_none() && rotate.when.is_some());
     let mut names: Vec<_> = playbook.scripts().map(|script| &script.name).collect();
     names.dedup();
     assert_eq!(

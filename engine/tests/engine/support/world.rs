@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetmend_engine::{
-    ControlReceiver, CredentialError, CredentialSource, Job, Past, Ports, Prober, RunLimits,
-    RunPlan, RunReport, control, resume, run,
+    ControlReceiver, CredentialError, CredentialSource, Job, Past, Ports, Prober, RebootPolicy,
+    RunLimits, RunPlan, RunReport, control, resume, run,
 };
 use fleetmend_model::{
     Credential, CredentialRef, Host, HostEvent, Outcome, Record, RunMode, Secret, TransportKind,
@@ -156,7 +156,8 @@ impl World {
                 .collect(),
             params,
             credentials_on_pcs: true,
-            may_reboot: false,
+            reboots: RebootPolicy::default(),
+            elsewhere: Arc::default(),
             directory: None,
             offline_join: false,
             language: Language::default(),
