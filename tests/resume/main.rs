@@ -133,7 +133,7 @@ fn known() -> BTreeMap<String, (String, bool)> {
     let playbook = Playbook::load_shipped("trust-repair").unwrap();
     let rungs = playbook.ladder.iter().flat_map(|rung| &rung.steps);
     let steps = rungs.chain([&playbook.diagnose, &playbook.verify.step]);
-    let of_pcs = steps.filter(|step| step.action.is_none());
+    let of_pcs = steps.filter(|step| step.action().is_none());
     of_pcs
         .map(|step| {
             let name = step.script.name.clone();
