@@ -37,15 +37,15 @@ const ALLOWED: &[(&str, &str, &str)] = &[
 /// Parts of scripts that hold C#, each with what it may call of Windows.
 const COMPILED: &[(&str, &str)] = &[
     (
-        "local-admin-access/include/local-account.ps1",
+        "include/local-account.ps1",
         "advapi32.dll",
     ),
     (
-        "local-admin-access/include/local-account.ps1",
+        "include/local-account.ps1",
         "kernel32.dll",
     ),
     (
-        "local-admin-access/include/local-account.ps1",
+        "include/local-account.ps1",
         "netapi32.dll",
     ),
     ("include/machine-secret.ps1", "advapi32.dll"),
