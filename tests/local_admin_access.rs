@@ -53,9 +53,9 @@ async fn run(site: &Site, mode: &str, more: &[&str]) -> Ended {
 /// As [`run`], with a password for the account.
 async fn give(site: &Site, more: &[&str]) -> Ended {
     let file = site.path("rescue.pw");
-    let file = file.to_str().unwrap();
-    let mut all = vec!["--set", "account=rescue", "--domain-user", "rescue"];
-    all.extend(["--domain-password-file", file, "--allow-credential-on-pcs"]);
+    let file = format!("local_admin_credential={}", file.to_str().unwrap());
+    let mut all = vec!["--set", "account=rescue", "--credential", "local_admin_credential=rescue"];
+    all.extend(["--credential-password-file", &file, "--allow-credential-on-pcs"]);
     all.extend(more);
     run(site, "run", &all).await
 }

@@ -5,6 +5,7 @@ mod inventory;
 mod ldap;
 mod logon;
 mod output;
+mod reboot;
 mod run;
 mod values;
 
@@ -16,6 +17,7 @@ pub(crate) use inventory::InventoryArgs;
 pub(crate) use ldap::Ldap;
 pub(crate) use logon::LogonArgs;
 pub(crate) use output::{Output, OutputArgs};
+pub(crate) use reboot::RebootArgs;
 pub(crate) use run::{DomainArgs, JobArgs, TextLanguage};
 pub(crate) use values::{Setting, duration};
 

@@ -2,14 +2,14 @@
 //! first PC is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleetmend_engine::{CredentialError, CredentialSource};
 use fleetmend_model::{Credential, CredentialRef, Host, RunMode, Secret, TransportChoice};
 
-use crate::args::{DomainArgs, LogonArgs};
+use crate::args::{DomainArgs, LogonArgs, Setting};
 use crate::error::CliError;
 use crate::password;
 
@@ -17,6 +17,8 @@ use crate::password;
 pub(crate) const DEFAULT: &str = "local-admin";
 /// The credential that `--domain-user` gives.
 pub(crate) const DOMAIN: &str = "domain";
+/// The parameter of playbooks that it is for.
+pub(crate) const DOMAIN_PARAMETER: &str = "domain_credential";
 
 /// The variable that names the password file of the directory account.
 const DIRECTORY_VARIABLE: &str = "FLEETMEND_DIRECTORY_PASSWORD_FILE";
@@ -30,6 +32,8 @@ pub(crate) struct Passwords {
     default_user: Option<String>,
     by_name: BTreeMap<CredentialRef, Secret>,
     domain: Option<Credential>,
+    /// The accounts of `--credential`, by parameter.
+    given: BTreeMap<String, Credential>,
 }
 
 impl Passwords {
@@ -62,11 +66,13 @@ impl Passwords {
             };
             by_name.insert(name, secret);
         }
+        let given = given(domain, mode)?;
         let domain = domain_credential(domain, mode)?;
         Ok(Self {
             default_user: logon.user.clone(),
             by_name,
             domain,
+            given,
         })
     }
 
@@ -77,6 +83,7 @@ impl Passwords {
             default_user: Some(user.to_owned()),
             by_name,
             domain,
+            given: BTreeMap::new(),
         }
     }
 
@@ -90,6 +97,14 @@ impl Passwords {
     /// Returns the domain account with its password, if one was given.
     pub(crate) fn domain(&self) -> Option<&Credential> {
         self.domain.as_ref()
+    }
+
+    /// Returns the accounts of `--credential`: parameter and user.
+    pub(crate) fn given(&self) -> Vec<(&str, &str)> {
+        let given = self.given.iter();
+        given
+            .map(|(name, credential)| (name.as_str(), credential.user.as_str()))
+            .collect()
     }
 
     /// Returns each account with the number of PCs that it logs on to.
@@ -109,6 +124,11 @@ impl Passwords {
             && let Some(domain) = &self.domain
         {
             return Ok(domain.clone());
+        }
+        if let Some(given) = self.given.get(&name.0)
+            && host.credential.as_ref() != Some(name)
+        {
+            return Ok(given.clone());
         }
         let user = host.user.clone().or_else(|| self.default_user.clone());
         let user = user.ok_or("no account is known")?;
@@ -220,6 +240,36 @@ fn ask(name: &CredentialRef, logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<S
     password::ask(&format!("the password of {users} ({name})"), &hint)
 }
 
+/// The accounts of `--credential`, of which a check uses none.
+fn given(args: &DomainArgs, mode: RunMode) -> Result<BTreeMap<String, Credential>, CliError> {
+    let files = &args.credential_password_file;
+    let stray = files.iter().find(|file| {
+        let mut accounts = args.credential.iter();
+        !accounts.any(|account| account.name == file.name)
+    });
+    if let Some(Setting { name, .. }) = stray {
+        return Err(CliError::user(format!(
+            "--credential-password-file {name}: no account is given for {name}"
+        ))
+        .hint(format!("give it: --credential {name}=USER")));
+    }
+    let mut given = BTreeMap::new();
+    for Setting { name, value: user } in &args.credential {
+        let file = files.iter().rfind(|file| file.name == *name);
+        let password = match file {
+            Some(file) => password::read(Path::new(&file.value))?,
+            None if mode == RunMode::Check => Secret::new(String::new()),
+            None => password::ask(
+                &format!("the password of {user} ({name})"),
+                &format!("name a file that holds it: --credential-password-file {name}=FILE"),
+            )?,
+        };
+        let user = user.clone();
+        given.insert(name.clone(), Credential { user, password });
+    }
+    Ok(given)
+}
+
 /// The domain account. A check uses it on no PC and gets no password that nobody offered.
 fn domain_credential(args: &DomainArgs, mode: RunMode) -> Result<Option<Credential>, CliError> {
     let Some(user) = &args.domain_user else {
@@ -264,6 +314,7 @@ mod tests {
                 user: "CORP\\joiner".into(),
                 password: secret("domain"),
             }),
+            given: BTreeMap::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use fleetmend_model::RunMode;
 use fleetmend_playbooks::Need;
 
 use crate::commands::directory::policy;
-use crate::credentials::Passwords;
+use crate::credentials::{DOMAIN_PARAMETER, Passwords};
 use crate::directory::{Open, ask};
 use crate::directory_error::probing;
 use crate::error::CliError;
@@ -27,9 +27,13 @@ pub(crate) async fn try_once(
     let mut rungs = playbooks.all().flat_map(|playbook| &playbook.ladder);
     let asked_for = rungs.any(|rung| {
         let mut needs = rung.needs.iter();
-        needs.any(|need| matches!(need, Need::CredentialOnPc(_)))
+        needs.any(|need| match need {
+            Need::CredentialOnPc(name) => name == DOMAIN_PARAMETER && plan.credentials_on_pcs,
+            Need::Credential(name) => name == DOMAIN_PARAMETER,
+            _ => false,
+        })
     });
-    let may_reach = asked_for && plan.credentials_on_pcs && plan.mode == RunMode::Repair;
+    let may_reach = asked_for && plan.mode == RunMode::Repair;
     let Some(credential) = passwords.domain().filter(|_| may_reach) else {
         return Ok(());
     };

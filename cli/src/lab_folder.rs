@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fleetmend_directory::Server;
 use fleetmend_lab::{DOMAIN, InventoryFiles, Lab, LabOptions};
 use fleetmend_model::Secret;
-use fleetmend_playbooks::library_scripts;
+use fleetmend_playbooks::{Builtin, library_scripts};
 use fleetmend_transport::Script;
 use jiff::Timestamp;
 
@@ -15,14 +15,20 @@ use crate::args::DirectoryArgs;
 use crate::data_dir::{create_private, data_dir};
 use crate::error::CliError;
 
-/// Returns the options of a lab that knows every shipped script.
+/// Returns the options of a lab that knows every shipped script, also the engine's own.
 ///
 /// # Errors
 /// A shipped playbook is wrong, which a test rules out.
 pub(crate) fn options(pcs: usize) -> Result<LabOptions, CliError> {
     let scripts = library_scripts()
         .map_err(|error| CliError::internal("failed to read the shipped scripts").because(error))?;
-    let scripts = scripts.into_iter().map(|script| Script {
+    let own = Builtin::ALL
+        .into_iter()
+        .filter(|builtin| builtin.is_script())
+        .map(Builtin::file)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| CliError::internal("failed to read the own scripts").because(error))?;
+    let scripts = scripts.into_iter().chain(own).map(|script| Script {
         name: script.name.clone(),
         text: script.text.clone(),
     });

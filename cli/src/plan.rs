@@ -13,7 +13,7 @@ use fleetmend_model::{
 use fleetmend_playbooks::{Language, ParameterKind, Playbook};
 use serde_json::{Map, Value};
 
-use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Setting};
+use crate::args::{DomainArgs, InventoryArgs, LogonArgs, RebootArgs, Setting};
 use crate::credentials;
 use crate::directory::Directory;
 use crate::error::CliError;
@@ -30,6 +30,9 @@ pub(crate) struct Pcs {
     pub(crate) of: usize,
     /// Whether the inventory names a directory.
     pub(crate) from_directory: bool,
+    /// PCs of the whole inventory on which a step for another PC may run: those that a parameter
+    /// names.
+    pub(crate) elsewhere: Vec<Arc<Host>>,
 }
 
 impl Pcs {
@@ -42,16 +45,25 @@ impl Pcs {
         args: &InventoryArgs,
         logon: &LogonArgs,
         directory: &mut Directory<'_>,
+        set: &[Setting],
         printer: &Printer,
     ) -> Result<Self, CliError> {
         let whole = inventories::whole(args, directory, printer).await?;
         let of = whole.hosts.len();
+        let named: BTreeSet<&str> = set.iter().map(|setting| setting.value.as_str()).collect();
+        let is_named = |host: &&Host| named.contains(host.name.0.as_str());
+        let elsewhere = whole.hosts.iter().filter(is_named).cloned().collect();
         let inventory = inventories::limited(whole, &args.limit)?;
         inventories::warn(&inventory, printer);
-        Self::of(inventory, of, logon)
+        Self::of(inventory, of, elsewhere, logon)
     }
 
-    fn of(inventory: Inventory, of: usize, logon: &LogonArgs) -> Result<Self, CliError> {
+    fn of(
+        inventory: Inventory,
+        of: usize,
+        elsewhere: Vec<Host>,
+        logon: &LogonArgs,
+    ) -> Result<Self, CliError> {
         if inventory.hosts.is_empty() {
             return Err(
                 CliError::user("the inventory has no PC that could be reached")
@@ -61,15 +73,26 @@ impl Pcs {
         refuse_open_passwords(&inventory)?;
         let from_directory = !inventory.sources.is_empty();
         let accept = logon.accept_new_host_keys;
-        let hosts = inventory.hosts.into_iter().map(|mut host| {
+        let shared = |mut host: Host| {
             host.ssh.accept_new_host_keys |= accept;
             Arc::new(host)
-        });
+        };
         Ok(Self {
-            hosts: hosts.collect(),
+            elsewhere: elsewhere.into_iter().map(shared).collect(),
+            hosts: inventory.hosts.into_iter().map(shared).collect(),
             of,
             from_directory,
         })
+    }
+}
+
+impl Pcs {
+    /// Returns every PC that may be logged on to, each once.
+    pub(crate) fn everyone(&self) -> Vec<Arc<Host>> {
+        let known: BTreeSet<&HostName> = self.hosts.iter().map(|host| &host.name).collect();
+        let others = self.elsewhere.iter();
+        let others = others.filter(|host| !known.contains(&host.name));
+        self.hosts.iter().chain(others).cloned().collect()
     }
 }
 
@@ -109,11 +132,13 @@ pub(crate) fn of_playbook(
     pcs: &Pcs,
     logon: &LogonArgs,
     domain: &DomainArgs,
+    reboot: &RebootArgs,
 ) -> Result<RunPlan, CliError> {
     let programs = Programs::of(Arc::clone(&playbooks.main), playbooks.also.iter().cloned());
     let plan = RunPlan {
         params: parameters(playbooks, domain)?,
         credentials_on_pcs: domain.allow_credential_on_pcs,
+        reboots: reboot.policy(),
         language: domain.language.into(),
         ..base(mode, Job::Playbook(Arc::new(programs)), pcs, logon)
     };
@@ -123,6 +148,15 @@ pub(crate) fn of_playbook(
             .hint(see(&playbooks.main))
     })?;
     Ok(plan)
+}
+
+/// The option that gives the account for a parameter of type credential.
+pub(crate) fn option_for(parameter: &str) -> String {
+    if parameter == credentials::DOMAIN_PARAMETER {
+        "--domain-user".to_owned()
+    } else {
+        format!("--credential {parameter}=USER")
+    }
 }
 
 fn see(playbook: &Playbook) -> String {
@@ -147,7 +181,12 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
         params: Map::new(),
         credentials_on_pcs: false,
         reboots: RebootPolicy::default(),
-        elsewhere: Arc::default(),
+        elsewhere: Arc::new(
+            pcs.elsewhere
+                .iter()
+                .map(|host| (host.name.clone(), Arc::clone(host)))
+                .collect(),
+        ),
         directory: None,
         offline_join: false,
         language: Language::default(),
@@ -165,8 +204,8 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
     }
 }
 
-/// The parameters as set: texts that the playbooks read by type, and the domain account for
-/// every credential that nobody set.
+/// The parameters as set: texts that the playbooks read by type, and the names of the accounts
+/// that are given.
 fn parameters(playbooks: &Playbooks, domain: &DomainArgs) -> Result<Map<String, Value>, CliError> {
     let mut values = Map::new();
     let credentials: BTreeSet<&str> = playbooks
@@ -180,7 +219,7 @@ fn parameters(playbooks: &Playbooks, domain: &DomainArgs) -> Result<Map<String, 
             return Err(CliError::user(format!(
                 "{name} is a credential and cannot be set in words"
             ))
-            .hint("give the account with --domain-user USER and --domain-password-file FILE"));
+            .hint(format!("give the account: {}", option_for(name))));
         }
         values.insert(name.clone(), Value::from(value.as_str()));
     }
@@ -193,10 +232,22 @@ fn parameters(playbooks: &Playbooks, domain: &DomainArgs) -> Result<Map<String, 
                     .hint(see(playbook))
             })?;
     }
-    if domain.domain_user.is_some() {
-        let name = Value::from(credentials::DOMAIN);
-        let names = credentials.into_iter().map(str::to_owned);
-        values.extend(names.map(|parameter| (parameter, name.clone())));
+    for Setting { name, .. } in &domain.credential {
+        if !credentials.contains(name.as_str()) {
+            let known: Vec<&str> = credentials.iter().copied().collect();
+            return Err(CliError::user(format!(
+                "--credential {name}: the playbook has no credential of this name"
+            ))
+            .hint(match known.as_slice() {
+                [] => "it takes none".to_owned(),
+                known => format!("it takes {}", known.join(", ")),
+            }));
+        }
+        values.insert(name.clone(), Value::from(name.as_str()));
+    }
+    if domain.domain_user.is_some() && credentials.contains(credentials::DOMAIN_PARAMETER) {
+        let name = credentials::DOMAIN_PARAMETER.to_owned();
+        values.insert(name, Value::from(credentials::DOMAIN));
     }
     Ok(values)
 }

@@ -8,14 +8,16 @@ use fleetmend_model::{Host, HostName, RunMode, TlsVerification};
 use fleetmend_playbooks::ParameterKind;
 use serde::{Deserialize, Serialize};
 
-use crate::args::{DirectoryArgs, DomainArgs, JobArgs, LogonArgs, Setting, TextLanguage};
+use crate::args::{
+    DirectoryArgs, DomainArgs, JobArgs, LogonArgs, RebootArgs, Setting, TextLanguage,
+};
 use crate::error::CliError;
 use crate::inventories;
 use crate::plan::Pcs;
 use crate::playbooks::Playbooks;
 
 /// Counts up whenever events or this text are read in another way than before.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Words in the name of a variable whose value is not kept.
 const SECRET_WORDS: [&str; 6] = ["pass", "pwd", "secret", "token", "credential", "api_key"];
@@ -28,12 +30,15 @@ pub(crate) struct Recipe {
     /// Name of a shipped playbook, or the absolute path of a file.
     pub(crate) playbook: String,
     hosts: Vec<Host>,
+    /// PCs on which a step for another may run.
+    elsewhere: Vec<Host>,
     of: usize,
     from_directory: bool,
     /// PCs whose password stood in the inventory.
     own_passwords: Vec<HostName>,
     logon: Logon,
     domain: Domain,
+    reboot: Reboot,
     directory: Directory,
 }
 
@@ -52,8 +57,26 @@ struct Domain {
     set: Vec<(String, String)>,
     user: Option<String>,
     password_file: Option<PathBuf>,
+    credentials: Vec<Account>,
     allow_credential_on_pcs: bool,
     japanese: bool,
+}
+
+/// An account for a parameter of the playbook.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    parameter: String,
+    user: String,
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reboot {
+    max: u32,
+    window: Option<String>,
+    at_once: usize,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,7 +101,8 @@ impl Recipe {
     /// Notes what a run is begun with.
     pub(crate) fn of(args: &JobArgs, mode: RunMode, playbooks: &Playbooks, pcs: &Pcs) -> Self {
         let is_file = playbooks.main.name != args.playbook;
-        let own = pcs.hosts.iter().filter(|host| host.password.is_some());
+        let everyone = pcs.everyone();
+        let own = everyone.iter().filter(|host| host.password.is_some());
         Self {
             mode,
             playbook: if is_file {
@@ -88,6 +112,7 @@ impl Recipe {
             },
             own_passwords: own.map(|host| host.name.clone()).collect(),
             hosts: pcs.hosts.iter().map(|host| keepable(host)).collect(),
+            elsewhere: pcs.elsewhere.iter().map(|host| keepable(host)).collect(),
             of: pcs.of,
             from_directory: pcs.from_directory,
             logon: Logon {
@@ -98,6 +123,7 @@ impl Recipe {
                 max_concurrency: args.logon.max_concurrency,
             },
             domain: Domain::of(&args.domain, playbooks),
+            reboot: Reboot::of(&args.reboot),
             directory: Directory::of(&args.directory),
         }
     }
@@ -142,9 +168,10 @@ impl Recipe {
     /// An inventory is wrong.
     pub(crate) fn pcs(&self, inventories: &[PathBuf]) -> Result<Pcs, CliError> {
         let mut hosts = self.hosts.clone();
+        let mut elsewhere = self.elsewhere.clone();
         if !inventories.is_empty() {
             let known = inventories::load(inventories, true)?;
-            for host in &mut hosts {
+            for host in hosts.iter_mut().chain(&mut elsewhere) {
                 let mut same = known.hosts.iter().filter(|known| {
                     known.name == host.name
                         && known.address == host.address
@@ -155,6 +182,7 @@ impl Recipe {
         }
         Ok(Pcs {
             hosts: hosts.into_iter().map(Arc::new).collect(),
+            elsewhere: elsewhere.into_iter().map(Arc::new).collect(),
             of: self.of,
             from_directory: self.from_directory,
         })
@@ -191,10 +219,14 @@ impl Recipe {
     /// Returns the arguments for the playbook.
     pub(crate) fn domain(&self) -> DomainArgs {
         let set = self.domain.set.iter().cloned();
+        let accounts = self.domain.credentials.iter();
         DomainArgs {
             set: set.map(|(name, value)| Setting { name, value }).collect(),
             domain_user: self.domain.user.clone(),
             domain_password_file: there(self.domain.password_file.as_deref()),
+            kb: Vec::new(),
+            credential: accounts.clone().map(Account::user).collect(),
+            credential_password_file: accounts.filter_map(Account::file).collect(),
             allow_credential_on_pcs: self.domain.allow_credential_on_pcs,
             language: if self.domain.japanese {
                 TextLanguage::Ja
@@ -202,6 +234,27 @@ impl Recipe {
                 TextLanguage::En
             },
         }
+    }
+
+    /// Returns the arguments for restarts.
+    ///
+    /// # Errors
+    /// The hours cannot be read back, which no fleetmend has written.
+    pub(crate) fn reboot(&self) -> Result<RebootArgs, CliError> {
+        let Reboot {
+            max,
+            window,
+            at_once,
+        } = &self.reboot;
+        let window = window.as_deref().map(str::parse).transpose();
+        Ok(RebootArgs {
+            max_reboots: *max,
+            reboot_window: window.map_err(|error| {
+                CliError::internal("failed to read the hours for restarts back").because(error)
+            })?,
+            max_rebooting: *at_once,
+            ..RebootArgs::default()
+        })
     }
 
     /// Returns the arguments of the directory.
@@ -241,8 +294,50 @@ impl Domain {
                 .collect(),
             user: args.domain_user.clone(),
             password_file: lasting(args.domain_password_file.as_deref()),
+            credentials: Account::all(args),
             allow_credential_on_pcs: args.allow_credential_on_pcs,
             japanese: args.language == TextLanguage::Ja,
+        }
+    }
+}
+
+impl Account {
+    fn all(args: &DomainArgs) -> Vec<Self> {
+        let files = &args.credential_password_file;
+        let account = |account: &Setting| {
+            let file = files.iter().rfind(|file| file.name == account.name);
+            Self {
+                parameter: account.name.clone(),
+                user: account.value.clone(),
+                password_file: lasting(file.map(|file| Path::new(&file.value))),
+            }
+        };
+        args.credential.iter().map(account).collect()
+    }
+
+    fn user(&self) -> Setting {
+        Setting {
+            name: self.parameter.clone(),
+            value: self.user.clone(),
+        }
+    }
+
+    fn file(&self) -> Option<Setting> {
+        let file = there(self.password_file.as_deref())?;
+        Some(Setting {
+            name: self.parameter.clone(),
+            value: file.display().to_string(),
+        })
+    }
+}
+
+impl Reboot {
+    fn of(args: &RebootArgs) -> Self {
+        let policy = args.policy();
+        Self {
+            max: policy.max,
+            window: policy.window.map(|window| window.to_string()),
+            at_once: policy.at_once,
         }
     }
 }
@@ -320,6 +415,7 @@ mod tests {
         .into();
         let pcs = Pcs {
             hosts: vec![Arc::new(host), Arc::new(Host::new("pc-008"))],
+            elsewhere: Vec::new(),
             of: 9,
             from_directory: false,
         };
@@ -395,8 +491,8 @@ mod tests {
     #[test]
     fn the_text_of_another_version_is_refused() {
         let text = recipe().text().unwrap();
-        let newer = text.replace("\"format\":1", "\"format\":2");
-        for wrong in [newer.as_str(), "{}", "", "{\"format\":1}"] {
+        let newer = text.replace("\"format\":2", "\"format\":3");
+        for wrong in [newer.as_str(), "{}", "", "{\"format\":2}"] {
             let error = Recipe::read(wrong).unwrap_err();
             assert!(error.to_string().contains("another version"), "{error}");
         }

@@ -7,11 +7,15 @@ mod tests;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use fleetmend_engine::RebootPolicy;
 use fleetmend_model::{Host, HostName, Platform, RunMode};
-use fleetmend_playbooks::{Language, Need, Parameter, ParameterKind, Playbook, Rung, SecretFrom};
+use fleetmend_playbooks::{
+    Language, Need, Parameter, ParameterKind, Playbook, Rung, SecretFrom, StepKind,
+};
 use fleetmend_report::fold_names;
 
-use crate::plan::is_unverified;
+use crate::credentials::DOMAIN_PARAMETER;
+use crate::plan::{is_unverified, option_for};
 use crate::playbooks::Playbooks;
 use crate::wrap::wrap;
 
@@ -29,6 +33,10 @@ pub(crate) struct Statement<'a> {
     /// Accounts with the number of PCs that each logs on to.
     pub(crate) accounts: Vec<(String, usize)>,
     pub(crate) domain_user: Option<&'a str>,
+    /// Further accounts for the playbook: parameter and user.
+    pub(crate) given: Vec<(&'a str, &'a str)>,
+    /// Whether, when and how many PCs may be restarted.
+    pub(crate) reboots: &'a RebootPolicy,
     pub(crate) credential_on_pcs: bool,
     /// The directory that playbooks may use.
     pub(crate) directory: Option<DirectoryLine>,
@@ -87,6 +95,9 @@ impl Statement<'_> {
             if !left_out.is_empty() {
                 line("left out", &format!("{what}{left_out}"));
             }
+        }
+        if let Some(text) = self.restarts() {
+            line("restarts", &text);
         }
         for text in self.switched_on() {
             line("allowed", &text);
@@ -160,13 +171,34 @@ impl Statement<'_> {
             let (mut may_run, mut left_out) = (Vec::new(), Vec::new());
             for rung in &playbook.ladder {
                 match self.missing(playbook, rung) {
-                    None => may_run.push(rung.id.clone()),
+                    None => may_run.push(format!("{} ({})", rung.id, costs(rung))),
                     Some(missing) => left_out.push(format!("{} ({missing})", rung.id)),
                 }
             }
             (word, may_run.join(", "), left_out.join(", "))
         };
         self.used().into_iter().map(shown).collect()
+    }
+
+    /// Whether, when and how many PCs may be restarted; nothing if no rung would.
+    fn restarts(&self) -> Option<String> {
+        let RebootPolicy {
+            max,
+            window,
+            at_once,
+        } = self.reboots;
+        let most = self
+            .used()
+            .into_iter()
+            .flat_map(|(_, playbook)| &playbook.ladder);
+        let most = most.map(Rung::reboots).max().filter(|most| *most > 0)?;
+        if *max == 0 {
+            return Some(format!("none; up to {most} a PC with --max-reboots {most}"));
+        }
+        let hours = window.map_or(String::new(), |hours| format!(", begun in {hours} only"));
+        Some(format!(
+            "up to {max} a PC{hours}, at most {at_once} at once of one site or domain controller"
+        ))
     }
 
     /// What the operator allowed beyond the defaults, in the playbook's words: it may be that a
@@ -208,24 +240,31 @@ impl Statement<'_> {
     /// What a rung lacks on every PC, as far as that can be said before one is asked.
     fn missing(&self, playbook: &Playbook, rung: &Rung) -> Option<String> {
         if let Some(missing) = self.need_missing(&rung.needs) {
-            return Some(missing.to_owned());
+            return Some(missing);
+        }
+        let reboots = rung.reboots();
+        if reboots > self.reboots.max {
+            return Some(format!("needs --max-reboots {reboots}"));
         }
         let switch = switch(playbook, rung)?;
         let is_on = self.playbooks.is_on(playbook, &switch.name, self.hosts);
         (!is_on).then(|| format!("needs --set {}=true", switch.name))
     }
 
-    fn need_missing(&self, needs: &[Need]) -> Option<&'static str> {
+    fn need_missing(&self, needs: &[Need]) -> Option<String> {
         let directory = self.directory.as_ref();
         needs.iter().find_map(|need| match need {
-            Need::CredentialOnPc(_) if self.domain_user.is_none() => Some("needs --domain-user"),
-            Need::CredentialOnPc(_) if !self.credential_on_pcs => {
-                Some("needs --allow-credential-on-pcs")
+            Need::CredentialOnPc(name) | Need::Credential(name) if !self.has(name) => {
+                Some(format!("needs {}", option_for(name)))
             }
-            Need::Credential(_) if self.domain_user.is_none() => Some("needs --domain-user"),
-            Need::Directory | Need::OfflineJoin if directory.is_none() => Some("needs --directory"),
+            Need::CredentialOnPc(_) if !self.credential_on_pcs => {
+                Some("needs --allow-credential-on-pcs".to_owned())
+            }
+            Need::Directory | Need::OfflineJoin if directory.is_none() => {
+                Some("needs --directory".to_owned())
+            }
             Need::OfflineJoin if directory.is_some_and(|directory| !directory.offline_join) => {
-                Some("needs Samba's `net` here")
+                Some("needs Samba's `net` here".to_owned())
             }
             Need::CredentialOnPc(_)
             | Need::Credential(_)
@@ -233,6 +272,12 @@ impl Statement<'_> {
             | Need::Directory
             | Need::OfflineJoin => None,
         })
+    }
+
+    /// Tells whether the account for a parameter is given.
+    fn has(&self, parameter: &str) -> bool {
+        let domain = parameter == DOMAIN_PARAMETER && self.domain_user.is_some();
+        domain || self.given.iter().any(|(name, _)| *name == parameter)
     }
 
     /// The rungs for which this holds, of all playbooks in use, each name once.
@@ -253,7 +298,7 @@ impl Statement<'_> {
         let check = self.mode == RunMode::Check;
         let asking = self.rungs_that(|_, rung| {
             let mut needs = rung.needs.iter();
-            needs.any(|need| matches!(need, Need::CredentialOnPc(_)))
+            needs.any(|need| *need == Need::CredentialOnPc(DOMAIN_PARAMETER.to_owned()))
         });
         let domain = match self.domain_user {
             Some(user) if self.credential_on_pcs && !check && !asking.is_empty() => format!(
@@ -263,6 +308,20 @@ impl Statement<'_> {
             Some(user) => format!("the password of {user} reaches no PC"),
             None => "no domain password reaches any PC".to_owned(),
         };
+        let domain = self.given.iter().fold(domain, |text, (name, user)| {
+            let name_of = |rung: &Rung| {
+                let mut needs = rung.needs.iter();
+                needs.any(|need| *need == Need::CredentialOnPc((*name).to_owned()))
+            };
+            let asking = self.rungs_that(|_, rung| name_of(rung));
+            if check || !self.credential_on_pcs || asking.is_empty() {
+                return format!("{text}; that of {user} ({name}) reaches none");
+            }
+            format!(
+                "{text}; that of {user} ({name}) reaches PCs that need {}",
+                any_of(&asking)
+            )
+        });
         let made = self.rungs_that(|playbook, rung| {
             let mut secrets = rung.steps.iter().flat_map(|step| &step.secrets);
             let gives = secrets.any(|(_, from)| matches!(from, SecretFrom::Made(_)));
@@ -288,6 +347,29 @@ impl DirectoryLine {
             several => format!("{domain} at {dc} (one of {several} controllers) as {user}"),
         }
     }
+}
+
+/// What a rung costs a PC: time, restarts, and which passwords reach it.
+fn costs(rung: &Rung) -> String {
+    let minutes = rung.cost.as_secs().div_ceil(60);
+    let mut costs = vec![format!("{minutes} min")];
+    match rung.reboots() {
+        0 => {}
+        1 => costs.push("1 restart".to_owned()),
+        several => costs.push(format!("{several} restarts")),
+    }
+    let secrets = rung.steps.iter();
+    let secrets = secrets.filter(|step| !matches!(step.kind, StepKind::Elsewhere(_)));
+    for (_, from) in secrets.flat_map(|step| &step.secrets) {
+        let secret = match from {
+            SecretFrom::Credential(name) => format!("gets {name}"),
+            SecretFrom::Made(_) => "gets its own new secret".to_owned(),
+        };
+        if !costs.contains(&secret) {
+            costs.push(secret);
+        }
+    }
+    costs.join(", ")
 }
 
 /// The parameter without which a rung is never tried: its condition begins with it, or one of its

@@ -10,7 +10,9 @@ use fleetmend_report::RunReport;
 
 use super::lab::{announce, close, not_started};
 use super::run::show;
-use crate::args::{DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, TextLanguage};
+use crate::args::{
+    DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, RebootArgs, TextLanguage,
+};
 use crate::credentials::Passwords;
 use crate::directory::Directory;
 use crate::error::CliError;
@@ -119,8 +121,15 @@ async fn run(
     let arguments = folder.write_passwords(lab)?;
     let arguments = folder.directory(lab, &arguments);
     let mut directory = Directory::new(&arguments);
-    let pcs = Pcs::read(&inventory, &logon, &mut directory, printer).await?;
-    let mut plan = plan::of_playbook(&playbooks, RunMode::Repair, &pcs, &logon, &domain)?;
+    let pcs = Pcs::read(&inventory, &logon, &mut directory, &[], printer).await?;
+    let mut plan = plan::of_playbook(
+        &playbooks,
+        RunMode::Repair,
+        &pcs,
+        &logon,
+        &domain,
+        &RebootArgs::default(),
+    )?;
     let passwords = Passwords::known(&local.user, local.password.clone(), None);
     let open = directory.for_playbooks().await?;
     plan.directory = open.as_ref().map(|open| open.user.clone());
@@ -135,6 +144,8 @@ async fn run(
             of: pcs.of,
             accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
             domain_user: passwords.domain_user(),
+            given: Vec::new(),
+            reboots: &plan.reboots,
             credential_on_pcs: false,
             directory: open.as_ref().map(|open| open.line(false)),
             journal: journal.path().display().to_string(),

@@ -66,7 +66,7 @@ is kept in the journal and may be seen on the PC: put no password into it.";
 pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, CliError> {
     let show = show(&args.output)?;
     let mut directory = Directory::new(&args.directory);
-    let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, printer).await?;
+    let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, &[], printer).await?;
     let words = args.command.join(" ");
     let request = if args.powershell {
         ExecRequest::PowerShell(words.clone())

@@ -19,7 +19,7 @@ use crate::credentials::Passwords;
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::job::{self, Before, Goes};
-use crate::plan;
+use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
 use crate::recipe::Recipe;
@@ -123,7 +123,14 @@ async fn go_on(
         &mut directory.directory_password_file,
         args.directory_password_file.as_ref(),
     );
-    let mut plan = plan::of_playbook(&playbooks, recipe.mode, &pcs, &logon, &domain)?;
+    let mut plan = plan::of_playbook(
+        &playbooks,
+        recipe.mode,
+        &pcs,
+        &logon,
+        &domain,
+        &recipe.reboot()?,
+    )?;
     before
         .past
         .check(&plan)
@@ -138,7 +145,12 @@ async fn go_on(
             None,
         )
     } else {
-        let passwords = Passwords::gather(&logon, &domain, recipe.mode, &waiting)?;
+        let passwords = Passwords::gather(
+            &logon,
+            &domain,
+            recipe.mode,
+            &with_elsewhere(&waiting, &pcs),
+        )?;
         let open = gathered(&mut way, &passwords, &mut plan, &playbooks, printer).await?;
         (passwords, open)
     };
@@ -150,6 +162,8 @@ async fn go_on(
         of: pcs.hosts.len(),
         accounts: passwords.accounts(&waiting).into_iter().collect(),
         domain_user: passwords.domain_user(),
+        given: passwords.given(),
+        reboots: &plan.reboots,
         credential_on_pcs: domain.allow_credential_on_pcs,
         directory: open.as_ref().map(|open| open.line(plan.offline_join)),
         journal: journal.path().display().to_string(),
@@ -169,6 +183,16 @@ async fn go_on(
     let ended = job::execute(goes, plan, passwords, port, journal, &show, printer).await;
     printer.note(&journal.farewell());
     Ok(ended?.exit_code)
+}
+
+/// Returns the PCs that wait, and those on which a step for one of them may run.
+fn with_elsewhere(waiting: &[Arc<Host>], pcs: &Pcs) -> Vec<Arc<Host>> {
+    let all = Pcs {
+        hosts: waiting.to_vec(),
+        elsewhere: pcs.elsewhere.clone(),
+        ..*pcs
+    };
+    all.everyone()
 }
 
 /// Returns the run that was named, or the newest that was cut and nobody works on.

@@ -64,6 +64,7 @@ pub(crate) async fn run_playbook(
     mode: RunMode,
     printer: &Printer,
 ) -> Result<u8, CliError> {
+    let args = &args.settled();
     let show = show(&args.output)?;
     let playbooks = Playbooks::load(&args.playbook)?.with(&args.domain.set);
     let mut directory = Directory::new(&args.directory);
@@ -71,11 +72,25 @@ pub(crate) async fn run_playbook(
         // Before its password is asked for and spent.
         confirm::must_be_possible(args.yes)?;
     }
-    let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, printer).await?;
+    let pcs = Pcs::read(
+        &args.inventory,
+        &args.logon,
+        &mut directory,
+        &args.domain.set,
+        printer,
+    )
+    .await?;
     directory.must_be_meant(pcs.from_directory)?;
-    let mut plan = plan::of_playbook(&playbooks, mode, &pcs, &args.logon, &args.domain)?;
+    let mut plan = plan::of_playbook(
+        &playbooks,
+        mode,
+        &pcs,
+        &args.logon,
+        &args.domain,
+        &args.reboot,
+    )?;
     confirm::must_be_possible(args.yes)?;
-    let passwords = Passwords::gather(&args.logon, &args.domain, mode, &pcs.hosts)?;
+    let passwords = Passwords::gather(&args.logon, &args.domain, mode, &pcs.everyone())?;
     let open = gathered(&mut directory, &passwords, &mut plan, &playbooks, printer).await?;
     let recipe = Recipe::of(args, mode, &playbooks, &pcs).text()?;
     let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
@@ -87,6 +102,8 @@ pub(crate) async fn run_playbook(
         of: pcs.of,
         accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
         domain_user: passwords.domain_user(),
+        given: passwords.given(),
+        reboots: &plan.reboots,
         credential_on_pcs: args.domain.allow_credential_on_pcs,
         directory: open.as_ref().map(|open| open.line(plan.offline_join)),
         journal: journal.path().display().to_string(),

@@ -185,6 +185,8 @@ impl Fleet {
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepSkipped { .. }
             | HostEvent::RebootOrdered { .. }
+            // Its PC had its result before.
+            | HostEvent::HandedIn(_)
             | HostEvent::StepEnded { .. }
             | HostEvent::Diagnosed { .. }
             | HostEvent::RungEnded { .. } => {}

@@ -24,6 +24,11 @@ fn directory() -> DirectoryLine {
 fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> String {
     let playbooks = Playbooks::load("trust-repair").unwrap();
     let hosts = hosts(platforms);
+    let reboots = RebootPolicy {
+        max: 1,
+        window: "22:00-05:00".parse().ok(),
+        at_once: 4,
+    };
     let mut statement = Statement {
         playbooks: &playbooks,
         mode: RunMode::Repair,
@@ -32,6 +37,8 @@ fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> Stri
         of: hosts.len(),
         accounts: vec![("fleetadmin".to_owned(), hosts.len())],
         domain_user: None,
+        given: Vec::new(),
+        reboots: &reboots,
         credential_on_pcs: false,
         directory: Some(directory()),
         journal: "j".to_owned(),
@@ -92,7 +99,7 @@ fn a_check_gives_nothing_to_anybody() {
 fn each_platform_has_its_own_ladder() {
     let text = told(&[Platform::Windows, Platform::Posix], |_| {});
     assert!(
-        text.contains("\n  repairs   Windows: netlogon-rediscover, sc-reset, "),
+        text.contains("\n  repairs   Windows: netlogon-rediscover (1 min), sc-reset (1 min), "),
         "{text}"
     );
     assert!(text.contains("\n  repairs   Linux: "), "{text}");
@@ -127,6 +134,7 @@ fn what_must_be_asked_for_says_so_and_what_was_is_told() {
     let set = ["ksetup=true".parse().unwrap()];
     let playbooks = Playbooks::load("trust-repair").unwrap().with(&set);
     let hosts = hosts(&[Platform::Windows]);
+    let reboots = RebootPolicy::default();
     let statement = |language| Statement {
         playbooks: &playbooks,
         mode: RunMode::Repair,
@@ -135,6 +143,8 @@ fn what_must_be_asked_for_says_so_and_what_was_is_told() {
         of: 1,
         accounts: Vec::new(),
         domain_user: None,
+        given: Vec::new(),
+        reboots: &reboots,
         credential_on_pcs: false,
         directory: Some(directory()),
         journal: "j".to_owned(),
