@@ -20,6 +20,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
             HostEvent::StepSkipped { .. } => "step-skipped",
             HostEvent::RebootOrdered { .. } => "reboot-ordered",
             HostEvent::RungEnded { .. } => "rung-ended",
+            HostEvent::HandedIn(_) => "handed-in",
             HostEvent::Finished { .. } => "finished",
         },
     }

@@ -186,6 +186,39 @@ pub struct Boot {
     pub uptime_seconds: f64,
 }
 
+/// What a person did on a PC with the script for a USB stick, as the file that it left says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandedIn {
+    /// SHA-256 of the file, in hex: the same file is not taken in twice.
+    pub file: String,
+    /// Which stick: the id that its script carries.
+    pub stick: String,
+    /// What the PC calls itself.
+    pub computer: String,
+    /// The account under which the script ran, as the PC says it.
+    pub by: String,
+    /// When it was begun, by the PC's clock.
+    pub began: Timestamp,
+    /// When it ended, by the PC's clock.
+    pub ended: Timestamp,
+    /// Whether the person gave it a domain credential (never kept).
+    pub credential_given: bool,
+    /// What happened, in order; none of it went through the controller.
+    pub story: Vec<HandedStep>,
+    /// What follows from it, by the decisions of the controller itself.
+    pub result: HostResult,
+}
+
+/// One thing that a script from a USB stick did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandedStep {
+    /// When, by the PC's clock.
+    pub at: Timestamp,
+    /// What: steps and rungs only.
+    #[serde(flatten)]
+    pub what: HostEvent,
+}
+
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "kebab-case")]
@@ -291,6 +324,10 @@ pub enum HostEvent {
         /// Whether verify holds.
         verified: bool,
     },
+    /// A person repaired the PC, or tried to, with the script for a USB stick, after the run could
+    /// not; the file that it left was taken in. The result counts from here on instead of the
+    /// one before.
+    HandedIn(Box<HandedIn>),
     /// The PC's one result.
     Finished {
         /// The result.

@@ -16,7 +16,8 @@ pub use cause::{Cause, CauseId};
 pub use credential::{Credential, CredentialRef};
 pub use directory_action::DirectoryAction;
 pub use event::{
-    Boot, Event, HostEvent, Phase, Place, Record, RunId, RunMode, StepEnd, StepRef, TransportKind,
+    Boot, Event, HandedIn, HandedStep, HostEvent, Phase, Place, Record, RunId, RunMode, StepEnd,
+    StepRef, TransportKind,
 };
 pub use facts::Facts;
 pub use host::{

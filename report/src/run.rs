@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fleetmend_model::{
-    Event, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase, Record, RunId, RunMode,
+    Event, HandedIn, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase, Record, RunId, RunMode,
     StepEnd, TransportKind,
 };
 use jiff::Timestamp;
@@ -52,6 +52,8 @@ pub struct HostReport {
     pub rungs: Vec<(String, Option<bool>)>,
     /// What a command by hand gave, in exec runs.
     pub exec: Option<ExecResult>,
+    /// What a person did on it by hand and handed in, the latest; the result then follows from it.
+    pub by_hand: Option<HandedIn>,
     /// Its one result, once it has it.
     pub result: Option<HostResult>,
     /// Whether the result was concluded by [`RunReport::settle`] instead of told by an event.
@@ -179,6 +181,7 @@ impl HostReport {
             address: None,
             rungs: Vec::new(),
             exec: None,
+            by_hand: None,
             result: None,
             concluded: false,
             progress: Progress::default(),
@@ -204,6 +207,11 @@ impl HostReport {
                 if let Some(last) = self.rungs.iter_mut().rev().find(|(name, _)| name == rung) {
                     last.1 = Some(*verified);
                 }
+            }
+            HostEvent::HandedIn(handed) => {
+                self.result = Some(handed.result.clone());
+                self.concluded = false;
+                self.by_hand = Some(HandedIn::clone(handed));
             }
             HostEvent::Finished { result } => {
                 self.result = Some(result.clone());

@@ -44,6 +44,7 @@ impl Progress {
             | HostEvent::Diagnosed { .. }
             | HostEvent::StepSkipped { .. }
             | HostEvent::RebootOrdered { .. }
+            | HostEvent::HandedIn(_)
             | HostEvent::RungEnded { .. }
             | HostEvent::Finished { .. } => {}
         }
