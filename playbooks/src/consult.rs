@@ -5,7 +5,10 @@ use fleetmend_model::Facts;
 use serde_json::{Map, Value};
 
 use crate::scope::Scope;
-use crate::{Consult, DecisionError, Playbook, SchemaMismatch, ScriptFile, Situation, Step};
+use crate::{
+    Consult, DecisionError, Playbook, PreflightEnd, Rung, SchemaMismatch, ScriptFile, Situation,
+    Step, StepKind,
+};
 
 /// The field of facts and evidence that holds what the directory answered.
 pub(crate) const DIRECTORY: &str = "directory";
@@ -80,7 +83,7 @@ impl Playbook {
         situation: &Situation,
     ) -> Result<bool, DecisionError> {
         wanted(self.verify.consult.as_ref(), situation, || {
-            Ok(self.scope(facts, situation)?.with("verify", evidence))
+            Ok(self.scope_after(facts, situation)?.with("verify", evidence))
         })
     }
 
@@ -96,11 +99,70 @@ impl Playbook {
     ) -> Result<Map<String, Value>, DecisionError> {
         match &self.verify.consult {
             Some(consult) => {
-                let scope = self.scope(facts, situation)?.with("verify", evidence);
+                let scope = self.scope_after(facts, situation)?;
+                let scope = scope.with("verify", evidence);
                 consult.step.evaluate(&scope)
             }
             None => Ok(Map::new()),
         }
+    }
+
+    /// Returns the name that another host has in the inventory if a step's script runs there and
+    /// not on the PC.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when the expression names what is not there, or gives no name.
+    pub fn elsewhere(
+        &self,
+        step: &Step,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<Option<String>, DecisionError> {
+        let StepKind::Elsewhere(host) = &step.kind else {
+            return Ok(None);
+        };
+        match host.evaluate(&self.scope_of_step(step, facts, situation)?)? {
+            Value::String(name) if !name.is_empty() => Ok(Some(name)),
+            other => Err(DecisionError {
+                place: host.place.clone(),
+                detail: format!("`{other}` is no name of a host"),
+            }),
+        }
+    }
+
+    /// Returns what a PC has in common with others of which only so many may be restarting at
+    /// once: the values of `stagger-reboots-by`, each with its number before it, so that a site
+    /// and a controller of one name differ.
+    ///
+    /// A PC of which none is known shares one lane with all such PCs, and so do all PCs where the
+    /// playbook names nothing: at least one lane is returned.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when an expression names what is not there, or gives neither a text nor
+    /// null.
+    pub fn lanes(
+        &self,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<Vec<String>, DecisionError> {
+        let scope = self.scope(facts, situation)?;
+        let mut lanes = Vec::new();
+        for (index, expression) in self.stagger_reboots_by.iter().enumerate() {
+            match expression.evaluate(&scope)? {
+                Value::Null => {}
+                Value::String(text) => lanes.push(format!("{index}:{}", text.to_lowercase())),
+                other => {
+                    return Err(DecisionError {
+                        place: expression.place.clone(),
+                        detail: format!("`{other}` is neither a text nor null"),
+                    });
+                }
+            }
+        }
+        if lanes.is_empty() {
+            lanes.push(String::new());
+        }
+        Ok(lanes)
     }
 
     /// Holds facts, the directory's answer among them, against the schemas of who gave them.
@@ -120,6 +182,28 @@ impl Playbook {
         check(evidence, &verify.step.script, verify.consult.as_ref())
     }
 
+    /// Returns the names that verify's expressions can use. Of the rungs that were tried since the
+    /// last diagnose only the last has a preflight to speak of.
+    pub(crate) fn scope_after(
+        &self,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<Scope, DecisionError> {
+        let tried = |rung: &&Rung| situation.tried.contains(&rung.id);
+        let looked = |rung: &Rung| situation.preflights.contains_key(&rung.id);
+        let rung = self.ladder.iter().filter(tried).find(|rung| looked(rung));
+        let preflight = preflight(rung, situation);
+        Ok(self.scope(facts, situation)?.with("preflight", &preflight))
+    }
+
+    /// Returns the rung of which this is a step, or a step of its preflight.
+    fn rung_of(&self, step: &Step) -> Option<&Rung> {
+        let is = |known: &Step| std::ptr::eq(known, step);
+        self.ladder
+            .iter()
+            .find(|rung| rung.steps.iter().any(is) || rung.preflight_steps().any(is))
+    }
+
     /// Returns what a step's expressions see. Diagnose has no facts from which to compute terms,
     /// so they are there only for a step that uses one.
     fn scope_of_step(
@@ -128,19 +212,29 @@ impl Playbook {
         facts: &Facts,
         situation: &Situation,
     ) -> Result<Scope, DecisionError> {
+        if std::ptr::eq(step, &self.verify.step) {
+            return self.scope_after(facts, situation);
+        }
         let values = step.with.iter().map(|(_, value)| value);
+        let host = match &step.kind {
+            StepKind::Elsewhere(host) => Some(host),
+            _ => None,
+        };
+        let preflight = preflight(self.rung_of(step), situation);
         let uses_term = values
             .chain(step.when.as_ref().map(|when| &when.0))
+            .chain(host)
             .flat_map(|expression| expression.names())
             .any(|name| {
                 let root = name.split('.').next().unwrap_or_default();
                 self.terms.iter().any(|term| term.name == root)
             });
         if uses_term {
-            return self.scope(facts, situation);
+            return Ok(self.scope(facts, situation)?.with("preflight", &preflight));
         }
         let facts = with_directory(facts.to_value(), self.consult.as_ref());
-        Ok(Scope::of(situation).with("facts", &facts))
+        let scope = Scope::of(situation).with("facts", &facts);
+        Ok(scope.with("preflight", &preflight))
     }
 }
 
@@ -150,6 +244,15 @@ impl Step {
             .iter()
             .map(|(name, value)| Ok((name.clone(), value.evaluate(scope)?)))
             .collect()
+    }
+}
+
+/// Returns the answers of a rung's preflight, an empty object where there are none.
+fn preflight(rung: Option<&Rung>, situation: &Situation) -> Value {
+    let end = rung.and_then(|rung| situation.preflights.get(&rung.id));
+    match end {
+        Some(PreflightEnd::Answered(answers)) => Value::Object(answers.clone()),
+        Some(PreflightEnd::Failed { .. }) | None => Value::Object(Map::new()),
     }
 }
 

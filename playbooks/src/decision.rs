@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::condition::render;
 use crate::consult::with_directory;
-use crate::need::{Missing, missing, reboots_missing};
+use crate::need::{Missing, missing, optional_missing, reboots_missing};
 use crate::scope::Scope;
 use crate::{CauseKind, CauseRule, Guard, Language, Localized, Playbook, Rung};
 
@@ -235,7 +235,8 @@ impl Playbook {
         situation: &Situation,
     ) -> Result<VerifyVerdict, DecisionError> {
         let verify = with_directory(verify.clone(), self.verify.consult.as_ref());
-        let scope = self.scope(facts, situation)?.with("verify", &verify);
+        let scope = self.scope_after(facts, situation)?;
+        let scope = scope.with("verify", &verify);
         if let Some(pending) = &self.verify.reboot_pending
             && pending.holds(&scope)?
         {
@@ -287,6 +288,7 @@ impl Playbook {
             }
             let mut needs = rung.needs.iter();
             let lack = needs.find_map(|need| missing(need, &rung.id, situation));
+            let lack = lack.or_else(|| optional_missing(rung, situation));
             let lack = lack.or_else(|| reboots_missing(rung, situation));
             let hindrance = match lack {
                 Some(Missing {

@@ -138,7 +138,10 @@ pub enum Problem {
     NotPassed { script: String, name: String },
     #[error("`{name}` is a credential; pass it under `secrets`, never under `with`")]
     SecretInWith { name: String },
-    #[error("the rung hands `{name}` to the PC; say so with `needs: [credential-on-pc: {name}]`")]
+    #[error(
+        "the rung hands `{name}` to the PC; say so with `needs: [credential-on-pc: {name}]`, or \
+         leave the step out without it: `when: params.{name} is not none`"
+    )]
     UndeclaredCredential { name: String },
     #[error("a rung with the action `{action}` must say `needs: [{need}]`")]
     UndeclaredNeed {
@@ -152,14 +155,44 @@ pub enum Problem {
         phase: &'static str,
         action: &'static str,
     },
-    #[error("a step has either `script` or `action`, not both")]
-    ScriptAndAction,
-    #[error("a step needs `script` or `action`")]
-    NeitherScriptNorAction,
+    #[error("a step has one of {}, not several", list(STEP_WORDS))]
+    SeveralKinds,
+    #[error("a step needs one of {}", list(STEP_WORDS))]
+    NoKind,
+    #[error("a step with `{kind}` has no `{key}`")]
+    NotOfKind {
+        kind: &'static str,
+        key: &'static str,
+    },
+    #[error("`{what}` is for windows hosts, and this playbook is for posix hosts")]
+    WindowsOnly { what: &'static str },
+    #[error("a preflight only looks, so `{kind}` is refused")]
+    NotInPreflight { kind: &'static str },
+    #[error("a preflight makes no secret; make it in a step of the rung")]
+    MakesInPreflight,
+    #[error(
+        "`{script}` makes a secret, so its answer needs a field `made` of type [string, null]: \
+         give it in the schema, under `properties` and `required`"
+    )]
+    MadeNotGiven { script: String },
+    #[error(
+        "the rung hands `{name}` to another PC; say so with `needs: [credential: {name}]`, or \
+         leave the step out without it: `when: params.{name} is not none`"
+    )]
+    UndeclaredElsewhere { name: String },
+    #[error(
+        "the rung logs on with `{name}`; say so with `needs: [credential: {name}]`, or leave the \
+         step out without it: `when: params.{name} is not none`"
+    )]
+    UndeclaredLogon { name: String },
+    #[error("one need a line: write `{key}` apart from `{first}`")]
+    SeveralNeeds { first: String, key: String },
+    #[error("`keep` is for a logon with a credential: the account in use is kept anyway")]
+    KeepsNothing,
     #[error("`{action}` {} the directory, so `changes: {}` is refused",
         if *.changes { "changes" } else { "does not change" }, !.changes)]
     ActionChanges { action: &'static str, changes: bool },
-    #[error("`{name}` makes no secret; {} do", list(.makers))]
+    #[error("`{name}` makes no secret; scripts do, and {}", list(.makers))]
     MakesNothing {
         name: String,
         makers: Vec<&'static str>,
@@ -198,6 +231,9 @@ pub enum Problem {
     #[error("`{cause}` is of kind {kind}; a rung can only be for causes of kind fault")]
     NoFault { cause: String, kind: &'static str },
 }
+
+/// What a step may be.
+const STEP_WORDS: &[&str] = &["script", "action", "reboot", "logon"];
 
 /// Returns a hint at what was meant, or nothing.
 fn hint(nearest: Option<&str>) -> String {

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{Language, Need, Rung, Situation};
+use crate::{Language, Need, Rung, SecretFrom, Situation, StepKind};
 
 /// What is missing: the word in `blocked(…)`, why, and what to do, in the situation's language.
 pub(crate) struct Missing {
@@ -21,6 +21,21 @@ type Text = [&'static str; 2];
 pub(crate) fn missing(need: &Need, rung: &str, situation: &Situation) -> Option<Missing> {
     let (guard, name, reason, next) = texts(need, situation)?;
     Some(filled(guard, [reason, next], rung, name, situation))
+}
+
+/// Returns what is missing of credentials that a rung does without where they are not set, but
+/// would send to the PC where they are.
+pub(crate) fn optional_missing(rung: &Rung, situation: &Situation) -> Option<Missing> {
+    let steps = rung.preflight_steps().chain(&rung.steps);
+    steps
+        .filter(|step| !matches!(step.kind, StepKind::Elsewhere(_)))
+        .flat_map(|step| &step.secrets)
+        .filter_map(|(_, from)| match from {
+            SecretFrom::Credential(name) => Some(Need::CredentialOnPc(name.clone())),
+            SecretFrom::Made(_) => None,
+        })
+        .filter(|need| matches!(need, Need::CredentialOnPc(name) if situation.credentials.contains(name)))
+        .find_map(|need| missing(&need, &rung.id, situation))
 }
 
 /// Returns what is missing for the restarts of a rung, or nothing.

@@ -250,7 +250,8 @@ impl Rung {
         u32::try_from(self.steps.iter().filter(reboot).count()).unwrap_or(u32::MAX)
     }
 
-    fn preflight_steps(&self) -> impl Iterator<Item = &Step> {
+    /// Returns the steps of its preflight.
+    pub fn preflight_steps(&self) -> impl Iterator<Item = &Step> {
         self.preflight.iter().flat_map(|preflight| &preflight.steps)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod also;
+pub(crate) mod kinds;
 pub(crate) mod ladder;
 pub(crate) mod names;
 pub(crate) mod playbook;

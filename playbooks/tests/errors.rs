@@ -220,13 +220,13 @@ fn each_mistake_has_its_message() {
             "needs: [{credential-on-pc: admin}]",
             "needs: [{credential-on-pc: pause}]",
             "mend.yaml:19:32: in repair/fix: no parameter of type credential is named `pause`\n\
-          mend.yaml:23:9: in repair/fix/mend: the rung hands `admin` to the PC; say so with `needs: [credential-on-pc: admin]`",
+          mend.yaml:23:9: in repair/fix/mend: the rung hands `admin` to the PC; say so with `needs: [credential-on-pc: admin]`, or leave the step out without it: `when: params.admin is not none`",
         ),
         (
             "needs: [{credential-on-pc: admin}]",
             "needs: [reboots]",
-            "mend.yaml:19:13: in repair/fix: unknown need `reboots`, did you mean `reboot`?; there are `reboot`, `directory`, `offline-join`\n\
-          mend.yaml:23:9: in repair/fix/mend: the rung hands `admin` to the PC; say so with `needs: [credential-on-pc: admin]`",
+            "mend.yaml:19:13: in repair/fix: unknown need `reboots`; there are `directory`, `offline-join`\n\
+          mend.yaml:23:9: in repair/fix/mend: the rung hands `admin` to the PC; say so with `needs: [credential-on-pc: admin]`, or leave the step out without it: `when: params.admin is not none`",
         ),
         (
             "secrets: {admin: admin}",

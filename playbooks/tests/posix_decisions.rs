@@ -141,6 +141,7 @@ fn unknown_numbers_touch_nothing() {
                 assert_eq!(cause.id.0, *id);
                 assert_eq!(cause.code, Some(status));
             }
+            Decision::Preflight { .. } => panic!("{status} is looked at"),
             Decision::Stop { .. } => assert!(known.is_none(), "{status} is given up"),
         }
     }

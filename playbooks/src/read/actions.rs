@@ -8,9 +8,10 @@ use fleetmend_yaml::{Map, Node, Position};
 use crate::actions::action_file;
 use crate::consult::DIRECTORY;
 use crate::error::Problem;
+use crate::read::kinds::{Run, gives_made};
 use crate::read::names::{Giver, Visible};
 use crate::read::reader::Reader;
-use crate::read::steps::StepContext;
+use crate::read::steps::{DEADLINE, StepContext};
 use crate::{Consult, Need, ScriptFile, Step, StepKind};
 
 /// The words for the actions, in the order of [`DirectoryAction::ALL`].
@@ -52,13 +53,14 @@ impl Reader<'_> {
             .get("when")
             .map(|node| self.condition(node, &step, context.visible));
         let with = self.with(map, &step, context.visible);
-        let deadline = self.deadline(map, &step);
+        let deadline = self.deadline(map, &step, DEADLINE);
         let name = map.get("action")?;
         let (action, script) = self.action(name, &step)?;
         if action.changes() {
             let action = action.name();
             self.error(name.at, &step, Problem::MustOnlyAsk { phase, action });
         }
+        self.check_taken(map, &step, &script);
         self.check_passed(map, node.at, &step, &script);
         Some(Consult {
             step: Step {
@@ -103,22 +105,38 @@ impl Reader<'_> {
         map: &Map,
         at: Position,
         step: &str,
-        action: Option<DirectoryAction>,
+        phase: Option<&'static str>,
+        (script, run): (&ScriptFile, &Run),
         visible: &Visible<'_>,
     ) -> Option<String> {
-        let maker = action.filter(|action| action.makes_secret());
+        let maker = match run {
+            Run::Action(action) => Some(action).filter(|action| action.makes_secret()),
+            Run::Script | Run::Reboot | Run::Logon => None,
+        };
         let Some(node) = map.get("makes") else {
-            if let Some(action) = maker {
+            if let Some(action) = maker.filter(|_| phase.is_none()) {
                 let action = action.name();
                 self.error(at, step, Problem::MakesNameless { action });
             }
             return None;
         };
+        if phase.is_some() {
+            self.error(node.at, step, Problem::MakesInPreflight);
+            return None;
+        }
         let name = self.text(node, step)?;
         let name = self.variable(name, node.at, step, "name of a secret")?;
-        if maker.is_none() {
-            let what = map.get("script").or_else(|| map.get("action"));
-            let what = what.and_then(Node::as_str).unwrap_or("the step").to_owned();
+        if matches!(run, Run::Script) {
+            if !gives_made(script) {
+                let script = script.name.clone();
+                self.error(node.at, step, Problem::MadeNotGiven { script });
+            }
+        } else if maker.is_none() {
+            let what = map.get("action").and_then(Node::as_str);
+            let Some(what) = what.map(str::to_owned) else {
+                // That the key has no meaning here is told already.
+                return None;
+            };
             let makers = DirectoryAction::ALL.into_iter();
             let makers = makers.filter(|action| action.makes_secret());
             let makers = makers.map(DirectoryAction::name).collect();

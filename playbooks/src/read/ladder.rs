@@ -7,11 +7,12 @@ use fleetmend_yaml::{Map, Node, Position};
 
 use crate::error::Problem;
 use crate::nearest::nearest;
-use crate::read::names::Visible;
+use crate::read::kinds::without_made;
+use crate::read::names::{Answers, Visible};
 use crate::read::reader::Reader;
 use crate::read::rules::label;
 use crate::read::steps::{RUNG_STEP_KEYS, StepContext};
-use crate::{CauseKind, CauseRule, Localized, Need, Rung, SecretFrom, Step};
+use crate::{CauseKind, CauseRule, Localized, Need, Preflight, Rung, ScriptFile, Step};
 
 /// The causes that a rung can be for.
 pub(crate) struct Causes<'a> {
@@ -51,7 +52,15 @@ impl Reader<'_> {
         context: &mut StepContext<'_>,
     ) -> Option<Rung> {
         let required = ["id", "summary", "for", "steps"];
-        let known = ["when", "needs", "guards", "cost", "caution", "again-if-cut"];
+        let known = [
+            "when",
+            "needs",
+            "guards",
+            "preflight",
+            "cost",
+            "caution",
+            "again-if-cut",
+        ];
         let map = self.map(node, step, &required, &known)?;
         let id = map.get("id").and_then(|node| self.id(node, step, "rung"));
         let summary = map
@@ -65,9 +74,18 @@ impl Reader<'_> {
             .and_then(|node| self.condition(node, step, context.visible));
         let needs = self.needs(map, step, context);
         let guards = self.guards(map.get("guards"), step, context.visible);
+        let (preflight, seen) = match map.get("preflight") {
+            Some(node) => self.preflight(node, step, &needs, context),
+            None => (Some(None), Answers::new()),
+        };
+        let visible = Visible {
+            preflight: seen,
+            ..context.visible.clone()
+        };
+        let mut context = context.seeing(&visible);
         let steps = map
             .get("steps")
-            .and_then(|node| self.steps(node, step, &needs, context));
+            .and_then(|node| self.steps(node, step, None, &needs, &mut context).0);
         let again_if_cut = self.flag(map, "again-if-cut", step)?;
         let caution = map.get("caution").map(|node| self.plain(node, step));
         let cost = match map.get("cost") {
@@ -82,7 +100,7 @@ impl Reader<'_> {
             needs,
             guards,
             steps: steps?,
-            preflight: None,
+            preflight: preflight?,
             cost,
             caution: match caution {
                 Some(caution) => Some(caution?),
@@ -146,11 +164,21 @@ impl Reader<'_> {
                 &[Need::Directory, Need::OfflineJoin],
             );
         }
-        let map = self.map(node, step, &[], &["credential-on-pc", "parameter"])?;
+        let known = ["credential-on-pc", "credential", "parameter"];
+        let map = self.map(node, step, &[], &known)?;
+        if let [first, second, ..] = map.iter().as_slice() {
+            let (first, key) = (first.key.text.clone(), second.key.text.clone());
+            self.error(second.key.at, step, Problem::SeveralNeeds { first, key });
+        }
         if let Some(node) = map.get("credential-on-pc") {
             let name = self.text(node, step)?;
             self.check_credential(name, node.at, step, context.visible);
             return Some(Need::CredentialOnPc(name.to_owned()));
+        }
+        if let Some(node) = map.get("credential") {
+            let name = self.text(node, step)?;
+            self.check_credential(name, node.at, step, context.visible);
+            return Some(Need::Credential(name.to_owned()));
         }
         let node = map.get("parameter")?;
         let name = self.text(node, step)?;
@@ -177,7 +205,7 @@ impl Reader<'_> {
     }
 
     /// Reads `true` or `false`; without the key false.
-    fn flag(&mut self, map: &Map, key: &str, step: &str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, map: &Map, key: &str, step: &str) -> Option<bool> {
         match map.get(key) {
             Some(node) => self.boolean(node, step),
             None => Some(false),
@@ -193,25 +221,55 @@ impl Reader<'_> {
         Some(text)
     }
 
-    fn steps(
+    /// Reads `preflight`, and returns with it what the steps of its rung see of it.
+    fn preflight(
         &mut self,
         node: &Node,
         rung: &str,
         needs: &[Need],
         context: &mut StepContext<'_>,
-    ) -> Option<Vec<Step>> {
-        let items = self.list(node, rung)?;
+    ) -> (Option<Option<Preflight>>, Answers) {
+        let place = format!("{rung}/preflight");
+        self.windows_only("preflight", node.at, &place, context.platform);
+        let Some(map) = self.map(node, &place, &["steps"], &["guards"]) else {
+            return (None, Answers::new());
+        };
+        let (steps, seen) = match map.get("steps") {
+            Some(node) => self.steps(node, &place, Some("preflight"), needs, context),
+            None => (None, Answers::new()),
+        };
+        let visible = Visible {
+            preflight: seen.clone(),
+            ..context.visible.clone()
+        };
+        let guards = self.guards(map.get("guards"), &place, &visible);
+        (steps.map(|steps| Some(Preflight { steps, guards })), seen)
+    }
+
+    /// Reads the steps of a rung, or of a phase that must not change the PC, and returns with
+    /// them what others see of their answers.
+    fn steps(
+        &mut self,
+        node: &Node,
+        place: &str,
+        phase: Option<&'static str>,
+        needs: &[Need],
+        context: &mut StepContext<'_>,
+    ) -> (Option<Vec<Step>>, Answers) {
+        // What the steps before in the same list have answered and made.
+        let mut visible = context.visible.clone();
+        let mut made = Vec::new();
+        let Some(items) = self.list(node, place) else {
+            return (None, Answers::new());
+        };
         if items.is_empty() {
-            self.error(node.at, rung, Problem::Empty { what: "`steps`" });
+            self.error(node.at, place, Problem::Empty { what: "`steps`" });
         }
         let mut seen = Vec::new();
         let mut steps = Vec::new();
-        // What the steps before in the same rung have answered and made.
-        let mut visible = context.visible.clone();
-        let mut made = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let label = label(item, "name", index);
-            let step = format!("{rung}/{label}");
+            let step = format!("{place}/{label}");
             self.unique("step", &label, item, &step, &mut seen);
             if self.map(item, &step, &["name"], &RUNG_STEP_KEYS).is_none() {
                 continue;
@@ -222,44 +280,34 @@ impl Reader<'_> {
             if self.variable(&label, name.at, &step, "step").is_none() {
                 continue;
             }
-            let mut context = StepContext {
-                platform: context.platform,
-                scripts: &mut *context.scripts,
-                visible: &visible,
-                made,
-            };
-            let read = self.step(item, &label, &step, None, &mut context);
+            let mut context = context.seeing(&visible);
+            context.made = made;
+            let read = self.step(item, &label, &step, phase, &mut context);
             made = context.made;
+            let mut answer = None;
             if let Some(read) = read {
                 self.check_needs(&read, item, &step, needs, &visible);
                 if let Some(secret) = &read.makes {
                     let at = item.get("makes").unwrap_or(item);
                     self.unique("secret", secret, at, &step, &mut made);
                 }
-                let answers = visible.answers.entry(label).or_default();
-                answers.push(Arc::clone(&read.script));
+                answer = Some(seen_of(&read.script, item));
                 steps.push(read);
-            } else if let Some(map) = item.as_map() {
-                self.keep_names(map, &label, &mut visible, &mut made);
+            } else if let Some((name, at)) = makes_of(item) {
+                // What else is wrong with the step is told where it stands.
+                made.push((name.to_owned(), at));
             }
+            let answers = match phase {
+                None => &mut visible.answers,
+                Some(_) => &mut visible.preflight,
+            };
+            answers.entry(label).or_default().extend(answer);
         }
-        Some(steps)
-    }
-
-    /// Keeps the names of a step that is wrong otherwise: that is told where it stands.
-    fn keep_names(
-        &self,
-        map: &Map,
-        label: &str,
-        visible: &mut Visible<'_>,
-        made: &mut Vec<(String, Position)>,
-    ) {
-        visible.answers.entry(label.to_owned()).or_default();
-        if let Some(node) = map.get("makes")
-            && let Some(name) = node.as_str()
-        {
-            made.push((name.to_owned(), node.at));
-        }
+        let answers = match phase {
+            None => visible.answers,
+            Some(_) => visible.preflight,
+        };
+        (Some(steps), answers)
     }
 
     /// Checks that a rung says what its step cannot do without.
@@ -275,16 +323,19 @@ impl Reader<'_> {
             let at = item.get("action").map_or(item.at, |node| node.at);
             self.check_action_needs(action, at, step, needs);
         }
-        for (_, from) in &read.secrets {
-            let SecretFrom::Credential(name) = from else {
-                continue;
-            };
-            // That there is no such parameter is told already.
-            let declared = needs.contains(&Need::CredentialOnPc(name.clone()));
-            if !declared && visible.is_param(name) {
-                let name = name.clone();
-                self.error(item.at, step, Problem::UndeclaredCredential { name });
-            }
-        }
+        self.check_credentials(read, item.at, step, needs, visible);
     }
+}
+
+/// Returns what others see of a step's answer.
+pub(crate) fn seen_of(script: &Arc<ScriptFile>, item: &Node) -> Arc<ScriptFile> {
+    match item.get("script").and(item.get("makes")) {
+        Some(_) => without_made(script),
+        None => Arc::clone(script),
+    }
+}
+
+fn makes_of(item: &Node) -> Option<(&str, Position)> {
+    let node = item.get("makes")?;
+    Some((node.as_str()?, node.at))
 }

@@ -16,6 +16,9 @@ use crate::{Expression, Localized, Parameter, ScriptFile};
 /// What is known of a host; what its `vars` are is the inventory's affair.
 const HOST: [&str; 5] = ["name", "address", "names", "groups", "vars"];
 
+/// Whoever may have answered, by step name.
+pub(crate) type Answers = BTreeMap<String, Vec<Arc<ScriptFile>>>;
+
 /// Who gives facts or evidence.
 #[derive(Clone)]
 pub(crate) struct Giver {
@@ -37,7 +40,9 @@ pub(crate) struct Visible<'a> {
     /// Whoever gives `verify`.
     pub(crate) verify: Option<Giver>,
     /// Whoever may have given `answers`, by step name.
-    pub(crate) answers: BTreeMap<String, Vec<Arc<ScriptFile>>>,
+    pub(crate) answers: Answers,
+    /// Whoever may have given `preflight`, by step name.
+    pub(crate) preflight: Answers,
     /// Defined terms.
     pub(crate) terms: Vec<String>,
 }
@@ -97,13 +102,19 @@ impl Visible<'_> {
             ("params", ..) => self.param_problem(rest),
             ("host", ..) => host_problem(rest),
             ("facts", Some(giver), _) | ("verify", _, Some(giver)) => giver.problem(root, rest),
-            ("answers", ..) if !self.answers.is_empty() => self.answer_problem(rest),
+            ("answers", ..) if !self.answers.is_empty() => {
+                answer_problem(&self.answers, root, rest)
+            }
+            ("preflight", ..) if !self.preflight.is_empty() => {
+                answer_problem(&self.preflight, root, rest)
+            }
             _ if self.terms.iter().any(|term| term == root) || is_global(root) => None,
             _ => {
                 let roots = [
                     ("facts", self.facts.is_some()),
                     ("verify", self.verify.is_some()),
                     ("answers", !self.answers.is_empty()),
+                    ("preflight", !self.preflight.is_empty()),
                     ("params", true),
                     ("host", true),
                 ];
@@ -143,25 +154,26 @@ impl Visible<'_> {
             nearest,
         })
     }
+}
 
-    fn answer_problem(&self, rest: &str) -> Option<Problem> {
-        let (step, path) = rest.split_once('.').unwrap_or((rest, ""));
-        let Some(scripts) = self.answers.get(step) else {
-            let nearest = nearest(step, self.answers.keys().map(String::as_str));
-            let what = "step";
-            return (!step.is_empty()).then(|| Problem::Undefined {
-                what,
-                name: step.to_owned(),
-                nearest,
-            });
-        };
-        let root = format!("answers.{step}");
-        let problems: Vec<_> = scripts
-            .iter()
-            .map(|script| given(script, &root, path))
-            .collect::<Option<_>>()?;
-        problems.into_iter().next()
-    }
+/// Returns what is wrong with a path into the answers of steps, if anything.
+fn answer_problem(answers: &Answers, root: &str, rest: &str) -> Option<Problem> {
+    let (step, path) = rest.split_once('.').unwrap_or((rest, ""));
+    let Some(scripts) = answers.get(step) else {
+        let nearest = nearest(step, answers.keys().map(String::as_str));
+        let what = "step";
+        return (!step.is_empty()).then(|| Problem::Undefined {
+            what,
+            name: step.to_owned(),
+            nearest,
+        });
+    };
+    let root = format!("{root}.{step}");
+    let problems: Vec<_> = scripts
+        .iter()
+        .map(|script| given(script, &root, path))
+        .collect::<Option<_>>()?;
+    problems.into_iter().next()
 }
 
 /// Returns what is wrong with a path into `host`, if anything.

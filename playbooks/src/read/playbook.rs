@@ -9,13 +9,13 @@ use fleetmend_yaml::{Document, Limits, Map, Node};
 use sha2::{Digest, Sha256};
 
 use crate::error::{PlaybookError, PlaybookErrors, Problem};
-use crate::read::ladder::Causes;
-use crate::read::names::{Giver, Visible};
+use crate::read::ladder::{Causes, seen_of};
+use crate::read::names::{Answers, Giver, Visible};
 use crate::read::reader::Reader;
 use crate::read::scripts::Scripts;
 use crate::read::steps::{PHASE_KEYS, StepContext};
 use crate::source::Source;
-use crate::{CauseRule, Consult, Parameter, Playbook, ScriptFile, Step, Verify};
+use crate::{CauseRule, Consult, Expression, Parameter, Playbook, Step, Verify};
 
 /// Reads and checks a playbook.
 ///
@@ -58,7 +58,13 @@ pub(crate) fn read(
 pub(crate) const LIMIT: usize = 1024 * 1024;
 
 const REQUIRED: [&str; 6] = ["name", "summary", "diagnose", "causes", "repair", "verify"];
-const KNOWN: [&str; 4] = ["platform", "also", "parameters", "define"];
+const KNOWN: [&str; 5] = [
+    "platform",
+    "also",
+    "parameters",
+    "define",
+    "stagger-reboots-by",
+];
 
 impl Reader<'_> {
     fn playbook(&mut self, root: &Node, stem: &str, text: &str) -> Option<Playbook> {
@@ -88,8 +94,10 @@ impl Reader<'_> {
             self.diagnose(map.get("diagnose")?, &mut visible, &mut context)?;
         let terms = self.terms(map.get("define"), &mut visible);
         let causes = self.causes_of(map, &visible);
+        let stagger_reboots_by = self.stagger(map, &visible);
         let in_rungs = visible.clone();
-        visible.answers = self.answers(map, &mut context);
+        visible.answers = self.answers(map, false, &mut context);
+        visible.preflight = self.answers(map, true, &mut context);
         let verify = map
             .get("verify")
             .and_then(|node| self.verify(node, visible, &mut context));
@@ -112,7 +120,7 @@ impl Reader<'_> {
             causes,
             ladder: ladder?,
             verify: verify?,
-            stagger_reboots_by: Vec::new(),
+            stagger_reboots_by,
             digest: String::new(),
         };
         playbook.digest = digest(&playbook, text);
@@ -133,6 +141,23 @@ impl Reader<'_> {
             );
         }
         Some(name)
+    }
+
+    /// Reads `stagger-reboots-by`: expressions, each a text or null.
+    fn stagger(&mut self, map: &Map, visible: &Visible<'_>) -> Vec<Expression> {
+        let step = "stagger-reboots-by";
+        let Some(items) = map.get(step).and_then(|node| self.list(node, step)) else {
+            return Vec::new();
+        };
+        let mut values = Vec::new();
+        for item in items {
+            let Some(value) = self.expression(item, step) else {
+                continue;
+            };
+            self.check_expression(&value, item.at, step, visible);
+            values.push(value);
+        }
+        values
     }
 
     fn causes_of(&mut self, map: &Map, visible: &Visible<'_>) -> Vec<CauseRule> {
@@ -161,17 +186,20 @@ impl Reader<'_> {
         Some((step, consult))
     }
 
-    /// Collects what the steps of rungs may have answered, for verify, by step name.
-    fn answers(
-        &mut self,
-        map: &Map,
-        context: &mut Context,
-    ) -> BTreeMap<String, Vec<Arc<ScriptFile>>> {
-        let mut answers: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    /// Collects what the steps of rungs, or of their preflights, may have answered, for verify,
+    /// by step name.
+    fn answers(&mut self, map: &Map, preflight: bool, context: &mut Context) -> Answers {
+        let mut answers = Answers::new();
         let rungs = map.get("repair").and_then(Node::as_seq).unwrap_or_default();
         for rung in rungs {
             let label = rung.get("id").and_then(Node::as_str).unwrap_or_default();
-            for item in rung.get("steps").and_then(Node::as_seq).unwrap_or_default() {
+            let (parent, label) = if preflight {
+                (rung.get("preflight"), format!("{label}/preflight"))
+            } else {
+                (Some(rung), label.to_owned())
+            };
+            let items = parent.and_then(|parent| parent.get("steps")?.as_seq());
+            for item in items.unwrap_or_default() {
                 let Some((name, step)) = item.get("name").and_then(Node::as_str).zip(item.as_map())
                 else {
                     continue;
@@ -179,7 +207,7 @@ impl Reader<'_> {
                 let place = format!("repair/{label}/{name}");
                 let (platform, scripts) = (context.platform, &mut context.scripts);
                 let run = self.run(step, item.at, &place, platform, scripts);
-                let file = run.map(|(file, _)| file);
+                let file = run.map(|(file, _)| seen_of(&file, item));
                 answers.entry(name.to_owned()).or_default().extend(file);
             }
         }

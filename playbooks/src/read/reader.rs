@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetmend_yaml::{Map, Node, Position, Value};
+use fleetmend_yaml::{Key, Map, Node, Position, Value};
 
 use crate::error::{PlaybookError, Problem};
 use crate::nearest::nearest;
@@ -43,11 +43,12 @@ impl Reader<'_> {
         let map = self.any_map(node, step)?;
         for entry in map {
             let key = &entry.key;
+            let text = written(key);
             let all = || required.iter().chain(known).copied();
-            if !all().any(|known| known == key.text) {
-                let nearest = nearest(&key.text, all());
+            if !all().any(|known| known == text) {
+                let nearest = nearest(text, all());
                 let problem = Problem::UnknownKey {
-                    key: key.text.clone(),
+                    key: text.to_owned(),
                     nearest,
                 };
                 self.error(key.at, step, problem);
@@ -263,6 +264,21 @@ impl Reader<'_> {
                 found: node.kind(),
             },
         );
+    }
+}
+
+/// Returns the value under the key `on`, which YAML 1.1 reads as `true` unless it is quoted.
+pub(crate) fn on(map: &Map) -> Option<&Node> {
+    map.iter()
+        .find(|entry| written(&entry.key) == "on")
+        .map(|entry| &entry.value)
+}
+
+/// Returns a key as its author wrote it.
+fn written(key: &Key) -> &str {
+    match (key.is_text, key.text.as_str()) {
+        (false, "true") => "on",
+        (_, text) => text,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::read::reader::Reader;
 use crate::{CauseKind, CauseRule, Condition, Guard, Localized, Parameter, ParameterKind, Term};
 
 /// Names that expressions see anyway, so that no term may take them.
-const ROOTS: [&str; 5] = ["params", "facts", "host", "verify", "answers"];
+const ROOTS: [&str; 6] = ["params", "facts", "host", "verify", "answers", "preflight"];
 
 impl Reader<'_> {
     /// Reads `parameters`.

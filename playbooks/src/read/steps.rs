@@ -1,28 +1,29 @@
 //! Steps: what runs, what it gets, and when.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::{DirectoryAction, Platform};
-use fleetmend_yaml::{Map, Node, Position};
+use fleetmend_model::Platform;
+use fleetmend_yaml::{Key, Map, Node, Position};
 use serde_json::Value;
 
 use crate::error::Problem;
 use crate::nearest::nearest;
+use crate::read::kinds::Run;
 use crate::read::names::Visible;
 use crate::read::reader::Reader;
 use crate::read::scripts::Scripts;
-use crate::{Expression, ParameterKind, ScriptFile, SecretFrom, Step, StepKind};
+use crate::{Expression, ParameterKind, ScriptFile, SecretFrom, Step};
 
 /// How long a step may take if the playbook does not say.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Keys of diagnose and verify beside those of their script.
 pub(crate) const PHASE_KEYS: [&str; 5] = ["with", "secrets", "deadline", "changes", "directory"];
 
-/// Keys of a step of a rung.
-pub(crate) const RUNG_STEP_KEYS: [&str; 8] = [
-    "script", "action", "when", "makes", "with", "secrets", "deadline", "changes",
+/// Keys of a step of a rung or of its preflight.
+pub(crate) const RUNG_STEP_KEYS: [&str; 11] = [
+    "script", "action", "reboot", "logon", "on", "when", "makes", "with", "secrets", "deadline",
+    "changes",
 ];
 
 /// What a step is read with.
@@ -34,34 +35,19 @@ pub(crate) struct StepContext<'a> {
     pub(crate) made: Vec<(String, Position)>,
 }
 
-impl Reader<'_> {
-    /// Reads what a step runs: a script on the PC or an action of the controller.
-    pub(crate) fn run(
-        &mut self,
-        map: &Map,
-        at: Position,
-        step: &str,
-        platform: Platform,
-        scripts: &mut Scripts,
-    ) -> Option<(Arc<ScriptFile>, Option<DirectoryAction>)> {
-        match (map.get("script"), map.get("action")) {
-            (_, None) => {
-                if map.get("script").is_none() {
-                    self.error(at, step, Problem::NeitherScriptNorAction);
-                }
-                Some((self.script(map, step, platform, scripts)?, None))
-            }
-            (None, Some(node)) => {
-                let (action, file) = self.action(node, step)?;
-                Some((file, Some(action)))
-            }
-            (Some(_), Some(node)) => {
-                self.error(node.at, step, Problem::ScriptAndAction);
-                None
-            }
+impl StepContext<'_> {
+    /// Returns the context of steps that see something else; no secret is made yet.
+    pub(crate) fn seeing<'b>(&'b mut self, visible: &'b Visible<'b>) -> StepContext<'b> {
+        StepContext {
+            platform: self.platform,
+            scripts: &mut *self.scripts,
+            visible,
+            made: Vec::new(),
         }
     }
+}
 
+impl Reader<'_> {
     /// Reads a step.
     ///
     /// `phase` is set for the phases that must not change the PC.
@@ -74,31 +60,42 @@ impl Reader<'_> {
         context: &mut StepContext<'_>,
     ) -> Option<Step> {
         let map = node.as_map()?;
-        let run = self.run(map, node.at, step, context.platform, context.scripts);
-        let when = map.get("when").filter(|_| phase.is_none());
+        let read = self.run(map, node.at, step, context.platform, context.scripts);
+        let when = map.get("when");
         let when = when.map(|node| self.condition(node, step, context.visible));
         let with = self.with(map, step, context.visible);
         let secrets = self.secrets(map, step, context);
-        let deadline = self.deadline(map, step)?;
-        let action = run.as_ref().and_then(|(_, action)| *action);
-        let makes = match &run {
-            Some(_) if phase.is_none() => self.makes(map, node.at, step, action, context.visible),
-            _ => None,
+        let usual = read.as_ref().map_or(DEADLINE, |(_, run)| run.deadline());
+        let deadline = self.deadline(map, step, usual)?;
+        let makes = match &read {
+            Some((script, run)) => {
+                self.makes(map, node.at, step, phase, (script, run), context.visible)
+            }
+            None => None,
         };
-        let changes = self.changes(map, step, phase, action)?;
-        let (script, action) = run?;
-        self.check_passed(map, node.at, step, &script);
+        let changes = match &read {
+            Some((_, run)) => self.changes(map, step, phase, run)?,
+            None => false,
+        };
+        let (script, run) = read?;
+        let kind = self.kind(map, node.at, step, phase, &run, context);
+        self.check_taken(map, step, &script);
+        let mut with = with?;
+        match run {
+            Run::Reboot => self.fill_reboot(&mut with, step, node.at)?,
+            _ => self.check_passed(map, node.at, step, &script),
+        }
         let name = name.to_owned();
         Some(Step {
             name,
             script,
-            kind: action.map_or(StepKind::Script, StepKind::Action),
+            kind: kind?,
             when: match when {
                 Some(when) => Some(when?),
                 None => None,
             },
             makes,
-            with: with?,
+            with,
             secrets: secrets?,
             deadline,
             changes,
@@ -106,32 +103,33 @@ impl Reader<'_> {
     }
 
     /// Reads how long a step may take.
-    pub(crate) fn deadline(&mut self, map: &Map, step: &str) -> Option<Duration> {
+    pub(crate) fn deadline(&mut self, map: &Map, step: &str, usual: Duration) -> Option<Duration> {
         match map.get("deadline") {
             Some(node) => self.duration(node, step),
-            None => Some(DEADLINE),
+            None => Some(usual),
         }
     }
 
-    /// Reads whether a step may change anything: an action by its nature, a script as it says.
+    /// Reads whether a step may change anything: a script as it says, anything else by its
+    /// nature.
     fn changes(
         &mut self,
         map: &Map,
         step: &str,
         phase: Option<&'static str>,
-        action: Option<DirectoryAction>,
+        run: &Run,
     ) -> Option<bool> {
-        let usual = action.map_or(phase.is_none(), DirectoryAction::changes);
+        let usual = run.changes(phase.is_none());
         let Some(node) = map.get("changes") else {
             return Some(usual);
         };
         let said = self.boolean(node, step)?;
-        match (action, phase) {
-            (Some(action), _) if said != usual => {
+        match (run, phase) {
+            (Run::Action(action), _) if said != usual => {
                 let (action, changes) = (action.name(), usual);
                 self.error(node.at, step, Problem::ActionChanges { action, changes });
             }
-            (None, Some(phase)) if said => {
+            (Run::Script, Some(phase)) if said => {
                 self.error(node.at, step, Problem::MustNotChange { phase });
             }
             _ => {}
@@ -248,7 +246,29 @@ impl Reader<'_> {
         );
     }
 
-    /// Checks that a script gets what its schema asks for, and nothing else.
+    /// Checks that a script gets nothing that its schema does not know.
+    pub(crate) fn check_taken(&mut self, map: &Map, step: &str, script: &ScriptFile) {
+        let closed = script.takes.get("additionalProperties") == Some(&Value::Bool(false));
+        let fields = script.takes.get("properties").and_then(Value::as_object);
+        let Some(fields) = fields.filter(|_| closed) else {
+            return;
+        };
+        for key in passed(map).filter(|key| !fields.contains_key(&key.text)) {
+            let nearest = nearest(&key.text, fields.keys().map(String::as_str));
+            let (script, name) = (script.name.clone(), key.text.clone());
+            self.error(
+                key.at,
+                step,
+                Problem::NotTaken {
+                    script,
+                    name,
+                    nearest,
+                },
+            );
+        }
+    }
+
+    /// Checks that a script gets what its schema asks for.
     pub(crate) fn check_passed(
         &mut self,
         map: &Map,
@@ -256,37 +276,21 @@ impl Reader<'_> {
         step: &str,
         script: &ScriptFile,
     ) {
-        let passed: Vec<_> = ["with", "secrets"]
-            .iter()
-            .filter_map(|key| map.get(key)?.as_map())
-            .flat_map(Map::iter)
-            .map(|entry| &entry.key)
-            .collect();
-        let closed = script.takes.get("additionalProperties") == Some(&Value::Bool(false));
-        if let Some(fields) = script.takes.get("properties").and_then(Value::as_object) {
-            for key in passed
-                .iter()
-                .filter(|key| closed && !fields.contains_key(&key.text))
-            {
-                let nearest = nearest(&key.text, fields.keys().map(String::as_str));
-                let (script, name) = (script.name.clone(), key.text.clone());
-                self.error(
-                    key.at,
-                    step,
-                    Problem::NotTaken {
-                        script,
-                        name,
-                        nearest,
-                    },
-                );
-            }
-        }
         let required = script.takes.get("required").and_then(Value::as_array);
         for name in required.into_iter().flatten().filter_map(Value::as_str) {
-            if !passed.iter().any(|key| key.text == name) {
+            if !passed(map).any(|key| key.text == name) {
                 let (script, name) = (script.name.clone(), name.to_owned());
                 self.error(at, step, Problem::NotPassed { script, name });
             }
         }
     }
+}
+
+/// Returns the names under which a step gets something.
+fn passed(map: &Map) -> impl Iterator<Item = &Key> {
+    ["with", "secrets"]
+        .iter()
+        .filter_map(|key| map.get(key)?.as_map())
+        .flat_map(Map::iter)
+        .map(|entry| &entry.key)
 }

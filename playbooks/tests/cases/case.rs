@@ -1,11 +1,12 @@
 //! Reading cases: each a change to what a healthy PC, and the directory about it, answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fleetmend_model::Facts;
-use fleetmend_playbooks::{Language, Playbook, Situation};
+use fleetmend_playbooks::{Language, Playbook, PreflightEnd, RebootWindow, Situation};
 use fleetmend_yaml::{Document, Limits};
 use serde_json::{Map, Value, json};
 
@@ -110,9 +111,7 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
     merge(&mut host, given.get("host").unwrap_or(&json!({})), here);
     Situation {
         host: host.as_object().unwrap().clone(),
-        params: playbook
-            .resolve_params(&set, &std::collections::BTreeMap::new())
-            .unwrap(),
+        params: playbook.resolve_params(&set, &BTreeMap::new()).unwrap(),
         answers: given
             .get("answers")
             .and_then(Value::as_object)

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use case::{cases, leaves};
 use fleetmend_model::{Cause, Facts};
 use fleetmend_playbooks::{
-    CauseKind, Decision, Language, Need, Playbook, StopKind, VerifyVerdict, library,
+    CauseKind, Decision, Guard, Language, Need, Playbook, Rung, StopKind, VerifyVerdict, library,
 };
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ fn told(decision: &Decision) -> Value {
     };
     match decision {
         Decision::Healthy => json!("healthy"),
+        Decision::Preflight { cause, rung } => with(json!({"preflight": rung}), cause),
         Decision::Try { cause, rung, .. } => with(json!({"try": rung}), cause),
         Decision::Blocked {
             cause,
@@ -82,6 +83,14 @@ fn told_verdict(verdict: &VerifyVerdict, playbook: &Playbook, language: Language
             json!({"verdict": "not-proven", "fails": fails, "reason": reason, "again": again})
         }
     }
+}
+
+/// Returns the guards of a rung and those of its preflight.
+fn guards(rung: &Rung) -> impl Iterator<Item = &Guard> {
+    let preflight = rung.preflight.iter();
+    rung.guards
+        .iter()
+        .chain(preflight.flat_map(|preflight| &preflight.guards))
 }
 
 #[test]
@@ -157,9 +166,15 @@ fn nothing_is_without_a_case() {
         }
         for rung in &playbook.ladder {
             ask("try", &rung.id);
-            rung.guards
-                .iter()
-                .for_each(|guard| ask("blocked", &guard.name));
+            guards(rung).for_each(|guard| ask("blocked", &guard.name));
+            if rung.preflight.is_some() {
+                ask("preflight", &rung.id);
+                ask("blocked", "preflight");
+            }
+            if rung.reboots() > 0 {
+                ask("blocked", "needs-reboot");
+                ask("blocked", "reboot-window");
+            }
             for need in &rung.needs {
                 match need {
                     Need::CredentialOnPc(_) => {
@@ -167,7 +182,7 @@ fn nothing_is_without_a_case() {
                         ask("blocked", "needs-credential-on-pc");
                     }
                     Need::Parameter(_) => ask("blocked", "needs-parameter"),
-                    Need::Reboot => ask("blocked", "needs-reboot"),
+                    Need::Credential(_) => ask("blocked", "needs-credential"),
                     Need::Directory => ask("blocked", "needs-directory"),
                     Need::OfflineJoin => ask("blocked", "needs-offline-join"),
                 }
@@ -195,7 +210,7 @@ fn every_text_is_in_both_languages() {
             .causes
             .iter()
             .flat_map(|cause| [&cause.reason, &cause.next]);
-        let guards = playbook.ladder.iter().flat_map(|rung| &rung.guards);
+        let guards = playbook.ladder.iter().flat_map(guards);
         let guards = guards.flat_map(|guard| [&guard.reason, &guard.next]);
         let summaries = playbook.ladder.iter().map(|rung| &rung.summary);
         let cautions = playbook.ladder.iter().flat_map(|rung| &rung.caution);

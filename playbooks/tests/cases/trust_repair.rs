@@ -41,8 +41,8 @@ fn every_number_has_a_decision() {
                     assert_eq!(cause.code, Some(code));
                     mended.insert(code);
                 }
-                Decision::Blocked { .. } => panic!("{code} is blocked"),
-                Decision::Stop { .. } => {}
+                Decision::Blocked { guard, .. } => assert_eq!(guard, "needs-reboot", "{code}"),
+                Decision::Preflight { .. } | Decision::Stop { .. } => {}
             }
         }
     }

@@ -58,12 +58,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "action: reset-computer-password",
         "script: store.ps1\n        action: reset-computer-password",
-        "mend.yaml:32:17: in repair/reset/reset_account: a step has either `script` or `action`, not both",
+        "mend.yaml:32:17: in repair/reset/reset_account: a step has one of `script`, `action`, `reboot`, `logon`, not several",
     ),
     (
         "        script: store.ps1\n        with: {dc: answers.reset",
         "        with: {dc: answers.reset",
-        "mend.yaml:35:9: in repair/reset/store: a step needs `script` or `action`",
+        "mend.yaml:35:9: in repair/reset/store: a step needs one of `script`, `action`, `reboot`, `logon`",
     ),
     (
         "        makes: machine_password\n",
@@ -96,7 +96,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "        secrets: {password: machine_password}\n",
         "        secrets: {password: machine_password}\n        makes: other\n",
-        "mend.yaml:39:16: in repair/reset/store: `store.ps1` makes no secret; `reset-computer-password`, `provision-offline-join` do",
+        "mend.yaml:39:16: in repair/reset/store: `mend/store.ps1` makes a secret, so its answer needs a field `made` of type [string, null]: give it in the schema, under `properties` and `required`",
     ),
     (
         "{password: machine_password}",
@@ -121,7 +121,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "needs: [offline-join]",
         "needs: [ofline-join]",
-        "mend.yaml:45:13: in repair/join: unknown need `ofline-join`, did you mean `offline-join`?; there are `reboot`, `directory`, `offline-join`\n\
+        "mend.yaml:45:13: in repair/join: unknown need `ofline-join`, did you mean `offline-join`?; there are `directory`, `offline-join`\n\
          mend.yaml:48:17: in repair/join/provision: a rung with the action `provision-offline-join` must say `needs: [offline-join]`",
     ),
     (
