@@ -35,8 +35,20 @@ struct Request {
     params: Map<String, Value>,
 }
 
+/// The process that serves a step channel.
+#[derive(Clone, Copy)]
+pub(crate) struct Process<'p> {
+    /// Where it runs.
+    pub(crate) pc: &'p SimPc,
+    /// Which of the PC's processes it is.
+    pub(crate) id: u64,
+    /// As whom.
+    pub(crate) user: &'p str,
+}
+
 /// Serves requests until the input ends; returns the exit code.
-pub(crate) async fn serve(pc: &SimPc, user: &str, stdio: &mut Stdio) -> Result<i32, Gone> {
+pub(crate) async fn serve(process: Process<'_>, stdio: &mut Stdio) -> Result<i32, Gone> {
+    let pc = process.pc;
     pc.work(START_UP).await;
     let (noisy, japanese) = {
         let machine = pc.machine();
@@ -53,11 +65,14 @@ pub(crate) async fn serve(pc: &SimPc, user: &str, stdio: &mut Stdio) -> Result<i
         if noisy {
             stdio.print(&noise::chatter(japanese)).await?;
         }
-        let Some(reply) = answer(pc, user, &request).await else {
+        let Some(reply) = answer(process, &request).await else {
+            pc.obey();
             return Ok(KILLED);
         };
         let frame = frame(&request, &reply);
-        stdio.print(frame.as_bytes()).await?;
+        let printed = stdio.print(frame.as_bytes()).await;
+        pc.obey();
+        printed?;
     }
     Ok(0)
 }
@@ -82,7 +97,8 @@ fn parse(line: &[u8]) -> Option<Request> {
 
 /// Answers one request; `None` when the process dies over it. Never comes back for a step that
 /// hangs.
-async fn answer(pc: &SimPc, user: &str, request: &Request) -> Option<Value> {
+async fn answer(process: Process<'_>, request: &Request) -> Option<Value> {
+    let pc = process.pc;
     count(&pc.shared().counters.steps);
     let digest = registry::digest(&request.script);
     let name = pc.shared().scripts.name_of(&digest).map(str::to_owned);
@@ -102,7 +118,7 @@ async fn answer(pc: &SimPc, user: &str, request: &Request) -> Option<Value> {
     let outcome = match name.as_deref() {
         Some(script) => {
             pc.work(scripts::base_duration(script)).await;
-            simulate(pc, user, script, &request.params)
+            simulate(process, script, &request.params)
         }
         None => None,
     };
@@ -125,11 +141,11 @@ async fn answer(pc: &SimPc, user: &str, request: &Request) -> Option<Value> {
 }
 
 fn simulate(
-    pc: &SimPc,
-    user: &str,
+    process: Process<'_>,
     script: &str,
     params: &Map<String, Value>,
 ) -> Option<(StepOutcome, Vec<String>)> {
+    let Process { pc, id, user } = process;
     let mut machine = pc.machine();
     let mut domain = pc.shared().domain();
     let elevated = machine.is_elevated(user);
@@ -137,6 +153,7 @@ fn simulate(
         pc: &mut machine,
         domain: &mut domain,
         user,
+        process: id,
         elevated,
         params,
         now: now(),

@@ -66,6 +66,8 @@ pub(crate) enum Place {
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     pub(crate) place: Place,
+    /// The other ports that are served, if the PC has any.
+    pub(crate) others: Vec<(TransportKind, TcpListener)>,
 }
 
 /// Opens one endpoint for each PC: on addresses from `base` on (127.64.0.0 if not told; the next
@@ -100,14 +102,26 @@ async fn open_block(plan: &[PcPlan], base: Ipv4Addr, ports: LabPorts) -> io::Res
     try_join_all(plan.iter().enumerate().map(|(index, pc)| async move {
         let ip = nth_address(base, index)?;
         let address = SocketAddr::new(IpAddr::V4(ip), ports.of(pc.transport));
-        endpoint(address, pc.scenario).await
+        let mut endpoint = endpoint(address, pc.scenario).await?;
+        for other in pc.others() {
+            let address = SocketAddr::new(IpAddr::V4(ip), ports.of(other));
+            endpoint.others.push((other, listen(address)?));
+        }
+        Ok(endpoint)
     }))
     .await
 }
 
 async fn open_one_address(plan: &[PcPlan]) -> io::Result<Vec<Endpoint>> {
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    try_join_all(plan.iter().map(|pc| endpoint(any, pc.scenario))).await
+    try_join_all(plan.iter().map(|pc| async move {
+        let mut endpoint = endpoint(any, pc.scenario).await?;
+        for other in pc.others() {
+            endpoint.others.push((other, listen(any)?));
+        }
+        Ok(endpoint)
+    }))
+    .await
 }
 
 /// Returns the address of the PC of this index: 127.64.0.1 for the first, and so on, never one
@@ -128,6 +142,7 @@ async fn endpoint(address: SocketAddr, scenario: Scenario) -> io::Result<Endpoin
             Ok(Endpoint {
                 address: silent.address()?,
                 place: Place::Silent(silent),
+                others: Vec::new(),
             })
         }
         Scenario::Off => {
@@ -136,6 +151,7 @@ async fn endpoint(address: SocketAddr, scenario: Scenario) -> io::Result<Endpoin
             Ok(Endpoint {
                 address,
                 place: Place::Closed,
+                others: Vec::new(),
             })
         }
         _ => {
@@ -143,12 +159,13 @@ async fn endpoint(address: SocketAddr, scenario: Scenario) -> io::Result<Endpoin
             Ok(Endpoint {
                 address: listener.local_addr()?,
                 place: Place::Open(listener),
+                others: Vec::new(),
             })
         }
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     // On Windows this would let somebody else take the port.
     #[cfg(not(windows))]

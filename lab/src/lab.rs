@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::domain::Domain;
+use crate::doors::{Door, Service};
 use crate::endpoints::{self, Endpoint, LabPorts, Place};
 use crate::forest::{self, DIRECTORY_ACCOUNT, LAPS_ACCOUNT, REPAIR_ACCOUNT};
 use crate::inventory::{self, InventoryFiles};
@@ -28,7 +29,7 @@ use crate::shared::{Counts, Pace, Shared};
 use crate::silent::Silent;
 use crate::ssh::{SshOptions, SshServer};
 use crate::tls::{LabAuthority, TlsError};
-use crate::winrm::{self, Language, Winrm, WinrmOptions};
+use crate::winrm::{Language, Winrm, WinrmOptions};
 
 /// The DNS name of the lab's domain.
 pub const DOMAIN: &str = "corp.example.jp";
@@ -308,26 +309,36 @@ impl Lab {
     ) -> Result<(), LabError> {
         let name = format!("{}.{DOMAIN}", machine.name.to_ascii_lowercase());
         let sim = SimPc::new(machine, Arc::clone(&self.shared));
-        let pc: Arc<dyn Pc> = Arc::new(sim.clone());
         let mut served = None;
+        let mut doors = Vec::new();
         match endpoint.place {
             Place::Closed => {}
             Place::Silent(silent) => self._silent.push(silent),
-            Place::Open(listener) if plan.transport == TransportKind::Ssh => {
-                self.ssh.serve(listener, pc);
-            }
-            Place::Open(listener) => {
-                let tls = if plan.transport == TransportKind::WinrmHttps {
-                    let names = [name.clone(), endpoint.address.ip().to_string()];
-                    Some(self.authority.server(&names)?)
-                } else {
-                    None
-                };
-                let winrm = Winrm::new(pc, winrm_options(plan, options));
-                let serving = winrm::serve(listener, tls, Arc::clone(&winrm), self.cancel.clone());
-                self.tasks.spawn(serving);
-                served = Some(winrm);
-            }
+            Place::Open(listener) => doors.push((plan.transport, listener)),
+        }
+        doors.extend(endpoint.others);
+        for (transport, listener) in doors {
+            let service = if transport == TransportKind::Ssh {
+                Service::Ssh(Arc::clone(&self.ssh))
+            } else {
+                let winrm = served.get_or_insert_with(|| {
+                    let pc: Arc<dyn Pc> = Arc::new(sim.clone());
+                    Winrm::new(pc, winrm_options(plan, options))
+                });
+                let names = [name.clone(), endpoint.address.ip().to_string()];
+                let tls = (transport == TransportKind::WinrmHttps)
+                    .then(|| self.authority.server(&names))
+                    .transpose()?;
+                Service::Winrm(Arc::clone(winrm), tls)
+            };
+            let door = Door {
+                pc: sim.clone(),
+                transport,
+                address: listener.local_addr().map_err(LabError::Addresses)?,
+                service,
+                cancel: self.cancel.clone(),
+            };
+            self.tasks.spawn(door.keep(listener));
         }
         self.pcs.push(LabPc {
             name,
@@ -351,9 +362,7 @@ impl Drop for Lab {
 
 fn winrm_options(plan: &PcPlan, options: &LabOptions) -> WinrmOptions {
     let mut winrm = options.winrm.clone();
-    if plan.scenario != Scenario::Workgroup {
-        winrm.domain = Some((NETBIOS_DOMAIN.to_owned(), DOMAIN.to_owned()));
-    }
+    winrm.domain = Some((NETBIOS_DOMAIN.to_owned(), DOMAIN.to_owned()));
     if plan.japanese {
         winrm.language = Language::Japanese;
     }

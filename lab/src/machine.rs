@@ -1,5 +1,10 @@
 //! One simulated Windows PC: pure state, no sockets, no clock of its own.
 
+mod disk;
+mod membership;
+mod restart;
+mod safety;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetmend_model::Secret;
@@ -9,6 +14,16 @@ use crate::domain::PasswordId;
 use crate::rotation::Rotation;
 use crate::time_service::TimeService;
 use crate::win32;
+
+pub use disk::{Disk, Freeze};
+pub use membership::{Membership, PendingMembership};
+pub use restart::{BootState, RepairLock, RestartFault, RestartOrder, Restarts};
+pub use safety::{
+    Battery, BitLocker, Firewall, FirewallRule, LoggedOn, PendingReboot, Profile, WriteFilter,
+};
+
+/// Every PC's own SID; nothing compares those of two.
+const MACHINE_SID: &str = "S-1-5-21-1004336348-1177238915-682003330";
 
 /// A local account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,6 +284,36 @@ pub struct Machine {
     pub isolation: Option<u32>,
     /// A secret that takes effect when the PC is restarted.
     pub secret_after_restart: Option<MachineSecret>,
+    /// The workgroup it is in, or was last.
+    pub workgroup: String,
+    /// The membership that is in force after the next boot.
+    pub pending_membership: Option<PendingMembership>,
+    /// The site of its directory.
+    pub site: String,
+    /// The present boot.
+    pub boot: BootState,
+    /// How it restarts.
+    pub restarts: Restarts,
+    /// Software that undoes changes of the disk at every boot.
+    pub freeze: Option<Freeze>,
+    /// Whether the next boot freezes the disk.
+    pub freezes_at_boot: bool,
+    /// Registry values that no other field stands for, by path and name (`HKLM\…\Name`).
+    pub registry: BTreeMap<String, serde_json::Value>,
+    /// Files that no other field stands for, by path.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Encryption of the system volume.
+    pub bitlocker: BitLocker,
+    /// Who is logged on at the screen or by Remote Desktop.
+    pub users: Vec<LoggedOn>,
+    /// What waits for a restart.
+    pub pending_reboot: PendingReboot,
+    /// Its battery; `None`: it has none.
+    pub battery: Option<Battery>,
+    /// Its firewall.
+    pub firewall: Firewall,
+    /// What a diagnosis finds of software that throws changes away.
+    pub write_filter: Option<WriteFilter>,
 }
 
 impl Machine {
@@ -316,6 +361,24 @@ impl Machine {
             repair_fault: RepairFault::None,
             isolation: None,
             secret_after_restart: None,
+            workgroup: "WORKGROUP".to_owned(),
+            pending_membership: None,
+            site: "Default-First-Site-Name".to_owned(),
+            boot: BootState {
+                id: Some(311),
+                ..BootState::default()
+            },
+            restarts: Restarts::default(),
+            freeze: None,
+            freezes_at_boot: false,
+            registry: BTreeMap::new(),
+            files: BTreeMap::new(),
+            bitlocker: BitLocker::default(),
+            users: Vec::new(),
+            pending_reboot: PendingReboot::default(),
+            battery: None,
+            firewall: Firewall::default(),
+            write_filter: None,
         }
     }
 
@@ -362,6 +425,11 @@ impl Machine {
             && (self.remote_admins || built_in)
     }
 
+    /// Returns the SID of a local account by its last part.
+    pub fn local_sid(&self, rid: u32) -> String {
+        format!("{MACHINE_SID}-{rid}")
+    }
+
     /// Tells whether its language is Japanese.
     pub fn is_japanese(&self) -> bool {
         self.lcid == 1041
@@ -395,20 +463,6 @@ impl Machine {
             previous: self.secret.map(|secret| secret.current),
             changed: self.local_time(now),
         });
-    }
-
-    /// Restarts: what waited for that takes effect, and Netlogon remembers nothing.
-    pub fn restart(&mut self, now: Timestamp) {
-        self.booted = now;
-        if let Some(secret) = self.secret_after_restart.take() {
-            self.secret = Some(secret);
-        }
-        for adapter in &mut self.adapters {
-            if adapter.allowed == 2 && adapter.stored_off() {
-                adapter.allowed = 1;
-            }
-        }
-        self.channel = ChannelMemory::default();
     }
 
     /// Writes a Netlogon event to the System log.

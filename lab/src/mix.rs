@@ -20,6 +20,8 @@ pub struct PcPlan {
     pub noisy: bool,
     /// Multiplies the time that everything takes.
     pub slowness: f64,
+    /// Whether all its ports are served, not only that of its transport.
+    pub all_ports: bool,
 }
 
 impl PcPlan {
@@ -32,12 +34,31 @@ impl PcPlan {
             japanese: false,
             noisy: false,
             slowness: 1.0,
+            all_ports: false,
         }
     }
 
     /// Returns it offering this transport instead.
     pub fn over(self, transport: TransportKind) -> Self {
         Self { transport, ..self }
+    }
+
+    /// Returns it with every port served.
+    pub fn on_all_ports(self) -> Self {
+        Self {
+            all_ports: true,
+            ..self
+        }
+    }
+
+    /// Returns what it offers beside its transport.
+    pub(crate) fn others(&self) -> impl Iterator<Item = TransportKind> {
+        use TransportKind::{Ssh, WinrmHttp, WinrmHttps};
+        let own = self.transport;
+        let all = self.all_ports;
+        [WinrmHttp, WinrmHttps, Ssh]
+            .into_iter()
+            .filter(move |other| all && *other != own)
     }
 
     /// Returns it with a Japanese Windows, and talkative.

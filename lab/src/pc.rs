@@ -1,14 +1,16 @@
 //! A simulated PC as the protocol servers see it: a machine, its domain, and processes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::channel;
 use crate::command;
 use crate::exec_reader;
+use crate::life::Presence;
 use crate::machine::Machine;
 use crate::process::{LabCommand, Pc, Process};
 use crate::shared::{Shared, count, lock};
@@ -29,16 +31,21 @@ struct Inner {
     machine: Mutex<Machine>,
     shared: Arc<Shared>,
     record: Mutex<Option<Arc<Mutex<Vec<u8>>>>>,
+    presence: watch::Sender<Presence>,
+    processes: AtomicU64,
 }
 
 impl SimPc {
     /// Returns a PC with this machine inside.
     pub fn new(machine: Machine, shared: Arc<Shared>) -> Self {
+        let life = shared.cancel.child_token();
         Self {
             inner: Arc::new(Inner {
                 machine: Mutex::new(machine),
                 shared,
                 record: Mutex::default(),
+                presence: watch::Sender::new(Presence::up(life)),
+                processes: AtomicU64::new(1),
             }),
         }
     }
@@ -65,6 +72,25 @@ impl SimPc {
         record.map_or_else(Vec::new, |record| lock(&record).clone())
     }
 
+    pub(crate) fn presence(&self) -> &watch::Sender<Presence> {
+        &self.inner.presence
+    }
+
+    /// Runs this beside everything else, until it is done or the lab ends.
+    pub(crate) fn in_background<F>(&self, work: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let work = work(self.clone());
+        let cancel = self.shared().cancel.clone();
+        self.shared().tasks.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
     /// Waits as long as work of this length takes here.
     pub(crate) async fn work(&self, base: Duration) {
         let slowness = self.machine().slowness;
@@ -80,8 +106,16 @@ impl Pc for SimPc {
         self.machine().name.clone()
     }
 
+    fn is_member(&self) -> bool {
+        self.machine().is_member()
+    }
+
     fn password_of(&self, user: &str) -> Option<String> {
-        self.machine().password_of(user).map(str::to_owned)
+        let machine = self.machine();
+        if machine.refuses_logons(now()) {
+            return None;
+        }
+        machine.password_of(user).map(str::to_owned)
     }
 
     fn note_logon(&self, user: &str, accepted: bool) {
@@ -112,15 +146,18 @@ impl Pc for SimPc {
             record.extend_from_slice(command.line.as_bytes());
             record.push(b'\n');
         }
-        let kill = self.shared().cancel.child_token();
-        let pc = self.clone();
+        let kill = self.presence().borrow().life.child_token();
+        let running = Running {
+            pc: self.clone(),
+            id: self.inner.processes.fetch_add(1, Ordering::Relaxed),
+        };
         let cut = kill.clone();
         self.shared().tasks.spawn(async move {
             let stdio = Stdio::new(input, sender).recorded(record);
             tokio::select! {
                 biased;
                 () = cut.cancelled() => {}
-                () = run(pc, command, stdio) => {}
+                () = run(running, command, stdio) => {}
             }
         });
         Process {
@@ -131,10 +168,28 @@ impl Pc for SimPc {
     }
 }
 
+/// A process that runs. However it ends, what it held is free then.
+struct Running {
+    pc: SimPc,
+    id: u64,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pc.machine().process_ended(self.id);
+    }
+}
+
 /// Runs a process to its end. A reader that went away ends it quietly.
-async fn run(pc: SimPc, command: LabCommand, mut stdio: Stdio) {
+async fn run(running: Running, command: LabCommand, mut stdio: Stdio) {
+    let pc = running.pc.clone();
     let end = if fleetmend_transport::powershell::is_bootstrap(&command.line) {
-        channel::serve(&pc, &command.user, &mut stdio).await
+        let process = channel::Process {
+            pc: &pc,
+            id: running.id,
+            user: &command.user,
+        };
+        channel::serve(process, &mut stdio).await
     } else if fleetmend_transport::powershell::is_exec_reader(&command.line) {
         exec_reader::serve(&pc, &command, &mut stdio).await
     } else {

@@ -44,6 +44,11 @@ pub trait Pc: Send + Sync + 'static {
     /// Returns the PC's NetBIOS name (`PC-001`), which NTLM names in its challenge.
     fn computer_name(&self) -> String;
 
+    /// Tells whether the PC belongs to a domain now, so that it names one in its challenge.
+    fn is_member(&self) -> bool {
+        true
+    }
+
     /// Returns the password of a local account, by which the servers judge a logon; `None`:
     /// no such account, or it may not log on over the network.
     fn password_of(&self, user: &str) -> Option<String>;

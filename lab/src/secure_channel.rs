@@ -94,6 +94,12 @@ pub fn reaches(pc: &Machine, controller: &DomainController) -> bool {
     controller.up && !pc.unreachable.contains(&controller.dns_name)
 }
 
+/// Tells whether a controller that the PC reaches knows it: what makes its network the domain's.
+pub fn is_known(pc: &Machine, domain: &Domain) -> bool {
+    let own = pc.domain.as_ref().is_some_and(|own| domain.is_named(own));
+    own && locate(pc, domain).is_some_and(|dc| authenticate(pc, domain, dc) == win32::OK)
+}
+
 /// Returns what `NETLOGON_CONTROL_TC_QUERY` says: the status of the last use, however old.
 pub fn query(pc: &Machine, domain: &Domain, asked: &str) -> ChannelAnswer {
     if let Some(call) = refuse_call(pc, domain, asked) {

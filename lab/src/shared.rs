@@ -1,5 +1,6 @@
 //! What all PCs of one lab share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -76,6 +77,44 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Which PCs are amid a restart, by site.
+#[derive(Debug, Default)]
+pub struct RestartCounts {
+    sites: Mutex<BTreeMap<String, AtOnce>>,
+}
+
+/// How many PCs of one site are amid a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AtOnce {
+    /// Now: from the order until the PC is back, or gone for good.
+    pub now: usize,
+    /// At most so far.
+    pub most: usize,
+    /// How many restarts were begun.
+    pub begun: usize,
+}
+
+impl RestartCounts {
+    pub(crate) fn begin(&self, site: &str) {
+        let mut sites = lock(&self.sites);
+        let counts = sites.entry(site.to_owned()).or_default();
+        counts.now += 1;
+        counts.begun += 1;
+        counts.most = counts.most.max(counts.now);
+    }
+
+    pub(crate) fn end(&self, site: &str) {
+        if let Some(counts) = lock(&self.sites).get_mut(site) {
+            counts.now = counts.now.saturating_sub(1);
+        }
+    }
+
+    /// Returns the counts of every site in which a PC has restarted.
+    pub fn by_site(&self) -> BTreeMap<String, AtOnce> {
+        lock(&self.sites).clone()
+    }
+}
+
 /// What all PCs of one lab share: the domain, the known scripts, the pace, the way to end.
 #[derive(Debug)]
 pub struct Shared {
@@ -86,6 +125,8 @@ pub struct Shared {
     pub answers: Answers,
     /// How long things take.
     pub pace: Pace,
+    /// Which PCs are amid a restart.
+    pub restarts: RestartCounts,
     /// Ends every simulated process.
     pub(crate) cancel: CancellationToken,
     /// Every task that the lab started.
@@ -101,6 +142,7 @@ impl Shared {
             scripts,
             answers,
             pace,
+            restarts: RestartCounts::default(),
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             counters: Counters::default(),

@@ -36,6 +36,28 @@ pub const NO_SUCH_DOMAIN: u32 = 1355;
 pub const LOGON_TYPE_NOT_GRANTED: u32 = 1385;
 /// The clocks differ too much.
 pub const TIME_SKEW: u32 = 1398;
+/// A shutdown is in progress.
+pub const SHUTDOWN_IN_PROGRESS: u32 = 1115;
+/// A shutdown is scheduled already.
+pub const SHUTDOWN_IS_SCHEDULED: u32 = 1190;
+/// The data is no blob of an offline join.
+pub const INVALID_DATA: u32 = 13;
+/// There is an account of this name already.
+pub const USER_EXISTS: u32 = 2224;
+/// The PC is in a domain already.
+pub const ALREADY_JOINED: u32 = 2691;
+/// The PC is in no domain.
+pub const NOT_JOINED: u32 = 2692;
+/// A domain controller cannot be joined.
+pub const IS_CONTROLLER: u32 = 2693;
+/// There is no computer account, and none is to be created.
+pub const COMPUTER_ACCOUNT_NOT_FOUND: u32 = 2697;
+/// An offline join was taken in; it is in force after a restart.
+pub const OFFLINE_JOIN_NEEDS_RESTART: u32 = 2713;
+/// The policy of the directory keeps the account from being used again (0xaac).
+pub const ACCOUNT_REUSE_BLOCKED: u32 = 2732;
+/// The user has joined as many computers as a user may.
+pub const ACCOUNT_QUOTA_EXCEEDED: u32 = 8557;
 /// The RPC server is unavailable: locally, Netlogon does not run.
 pub const RPC_SERVER_UNAVAILABLE: u32 = 1722;
 /// The PC has no machine secret.

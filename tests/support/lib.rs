@@ -18,6 +18,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use fleetmend_lab::{InventoryFiles, Lab, LabOptions};
+use fleetmend_playbooks::Builtin;
 use fleetmend_transport::Script;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,11 +27,16 @@ use tokio::process::{Child, Command};
 /// How long a run of the binary may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Returns the shipped scripts, which the lab knows by content.
+/// Returns the shipped scripts, which the lab knows by content; also the engine's own.
 pub fn scripts() -> Vec<Script> {
+    let own = Builtin::ALL
+        .into_iter()
+        .filter(|builtin| builtin.is_script())
+        .map(|builtin| builtin.file().unwrap());
     fleetmend_playbooks::library_scripts()
         .unwrap()
-        .iter()
+        .into_iter()
+        .chain(own)
         .map(|script| Script {
             name: script.name.clone(),
             text: script.text.clone(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    local_admin_access, machine_password_age, network_power_saving, time_sync, trust_repair,
+    engine, local_admin_access, machine_password_age, network_power_saving, time_sync, trust_repair,
 };
 use crate::domain::Domain;
 use crate::machine::Machine;
@@ -19,6 +19,8 @@ pub(crate) struct StepContext<'c> {
     pub(crate) domain: &'c mut Domain,
     /// The account that runs the step, as it logged on.
     pub(crate) user: &'c str,
+    /// Which of the PC's processes runs the step.
+    pub(crate) process: u64,
     /// Whether the account that runs the step is a full administrator.
     pub(crate) elevated: bool,
     /// The step's parameters.
@@ -96,6 +98,10 @@ pub(crate) fn base_duration(script: &str) -> Duration {
 /// Runs the handler of this script; `None` when the lab simulates none of that name.
 pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOutcome> {
     Some(match script {
+        "engine/account.ps1" => engine::account(context),
+        "engine/boot.ps1" => engine::boot(context),
+        "engine/lock.ps1" => engine::lock(context),
+        "engine/restart.ps1" => engine::restart(context),
         "local-admin-access/diagnose.ps1" => local_admin_access::diagnose::run(context),
         "local-admin-access/make-usable.ps1" => local_admin_access::make_usable::run(context),
         "local-admin-access/set-account.ps1" => local_admin_access::set_account::run(context),

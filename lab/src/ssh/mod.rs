@@ -3,6 +3,7 @@
 mod delay;
 mod exec;
 mod handler;
+mod mortal;
 mod server;
 
 pub use server::{SshOptions, SshServer};

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::delay;
 use super::handler::Connection;
+use super::mortal::Mortal;
 use crate::process::Pc;
 
 /// How long a connection may take to end when the lab does.
@@ -116,29 +117,43 @@ impl SshServer {
     pub fn serve(self: &Arc<Self>, listener: TcpListener, pc: Arc<dyn Pc>) {
         let server = Arc::clone(self);
         self.tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = server.cancel.cancelled() => return,
-                    accepted = listener.accept() => match accepted {
-                        Ok((tcp, _)) => server.greet(tcp, Arc::clone(&pc)),
-                        // Out of descriptors, or the client was quicker than we: go on.
-                        Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-                    },
-                }
-            }
+            let life = server.cancel.child_token();
+            server.serve_until(listener, pc, life).await;
         });
     }
 
-    fn greet(self: &Arc<Self>, tcp: TcpStream, pc: Arc<dyn Pc>) {
+    /// Serves a PC on this listener for as long as it lives; its connections end with it,
+    /// without a farewell.
+    pub(crate) async fn serve_until(
+        self: &Arc<Self>,
+        listener: TcpListener,
+        pc: Arc<dyn Pc>,
+        life: CancellationToken,
+    ) {
+        loop {
+            tokio::select! {
+                () = life.cancelled() => return,
+                () = self.cancel.cancelled() => return,
+                accepted = listener.accept() => match accepted {
+                    Ok((tcp, _)) => self.greet(tcp, Arc::clone(&pc), life.clone()),
+                    // Out of descriptors, or the client was quicker than we: go on.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                },
+            }
+        }
+    }
+
+    fn greet(self: &Arc<Self>, tcp: TcpStream, pc: Arc<dyn Pc>, life: CancellationToken) {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let server = Arc::clone(self);
         let _ = tcp.set_nodelay(true);
         self.tasks.spawn(async move {
             if server.latency.is_zero() {
-                server.converse(tcp, pc).await;
+                server.converse(Mortal::new(tcp, life), pc).await;
             } else {
                 let (stream, pump) = delay::behind(server.latency, tcp);
-                tokio::join!(server.converse(stream, pc), pump);
+                let pump = life.clone().run_until_cancelled_owned(pump);
+                tokio::join!(server.converse(Mortal::new(stream, life), pc), pump);
             }
         });
     }

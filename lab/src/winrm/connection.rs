@@ -212,7 +212,7 @@ impl Connection {
     fn acceptor(&self) -> Acceptor {
         let names = TargetNames {
             computer: self.winrm.pc().computer_name(),
-            domain: self.winrm.options().domain.clone(),
+            domain: self.winrm.domain().cloned(),
         };
         Acceptor::new(
             names,

@@ -72,6 +72,12 @@ impl Winrm {
         &self.options
     }
 
+    /// Returns the domain that the PC belongs to now.
+    pub(crate) fn domain(&self) -> Option<&(String, String)> {
+        let domain = self.options.domain.as_ref();
+        domain.filter(|_| self.pc.is_member())
+    }
+
     pub(crate) fn shells(&self) -> &Shells {
         &self.shells
     }
@@ -84,6 +90,11 @@ impl Winrm {
         &self.busy
     }
 
+    /// Closes every shell, as a restart does.
+    pub(crate) fn forget_shells(&self) {
+        note_swept(self, self.shells.clear());
+    }
+
     /// Closes the shells that nobody used for too long.
     pub(crate) fn sweep(&self) {
         note_swept(self, self.shells.sweep());
@@ -93,8 +104,9 @@ impl Winrm {
     /// domain: there is nobody to ask. A domain that the PC does not know means the PC itself,
     /// as in Windows.
     pub(crate) fn local_account<'a>(&self, domain: &str, user: &'a str) -> Option<&'a str> {
+        let own = self.domain();
         let of_domain = |name: &str| {
-            self.options.domain.as_ref().is_some_and(|(netbios, dns)| {
+            own.is_some_and(|(netbios, dns)| {
                 name.eq_ignore_ascii_case(netbios) || name.eq_ignore_ascii_case(dns)
             })
         };

@@ -128,6 +128,15 @@ impl Shells {
         shell.is_some()
     }
 
+    /// Closes every shell, and returns how many there were.
+    pub(crate) fn clear(&self) -> usize {
+        let shells: Vec<_> = lock(&self.0).drain().collect();
+        for (_, shell) in &shells {
+            shell.close();
+        }
+        shells.len()
+    }
+
     /// Closes the shells that nobody used for too long, and returns how many.
     pub(crate) fn sweep(&self) -> usize {
         let mut closed = 0;

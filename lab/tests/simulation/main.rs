@@ -17,6 +17,7 @@ mod machine_password;
 mod machine_password_age;
 mod network_power_saving;
 mod openssh;
+mod restart;
 mod schemas;
 mod ssh;
 mod time_sync;

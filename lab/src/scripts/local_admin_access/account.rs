@@ -6,9 +6,6 @@ use crate::machine::{LocalAccount, Machine};
 use crate::scripts::StepContext;
 use crate::win32;
 
-/// The SIDs of a PC's accounts begin with this.
-const MACHINE_SID: &str = "S-1-5-21-1004336348-1177238915-682003330";
-
 /// NERR_UserNotFound.
 pub(super) const USER_NOT_FOUND: u32 = 2221;
 /// NERR_PasswordTooShort.
@@ -19,7 +16,7 @@ pub(super) const PASSWORD_TOO_SHORT: u32 = 2245;
 pub(super) fn facts(pc: &Machine, name: &str, account: &LocalAccount) -> Map<String, Value> {
     let Value::Object(facts) = json!({
         "name": name,
-        "sid": format!("{MACHINE_SID}-{}", account.rid),
+        "sid": pc.local_sid(account.rid),
         "rid": account.rid,
         "enabled": account.enabled,
         "locked": account.locked,
