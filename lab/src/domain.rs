@@ -6,6 +6,7 @@
 mod change;
 mod computer;
 mod index;
+mod join;
 mod password;
 mod sid;
 mod user;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use computer::{AccountState, ComputerAccount, ComputerKind, LapsValues};
+pub(crate) use join::{Blob, Taking};
 pub use password::PasswordId;
 pub use sid::Sid;
 pub use user::{LogonBar, Rights, UserAccount};
@@ -55,6 +57,13 @@ pub struct Domain {
     pub controllers: Vec<DomainController>,
     /// Wrong passwords after which a user account is locked; 0: never.
     pub lockout_threshold: u32,
+    /// `ms-DS-MachineAccountQuota`: how many computers a user may join who was delegated nothing.
+    pub machine_quota: usize,
+    /// Owners of computer accounts, by the last part of the SID, that the policy lets others use
+    /// again ("Allow computer account re-use during domain join").
+    pub reuse_allowed: BTreeSet<u32>,
+    /// Names, in lower case, that something else than a computer has.
+    pub taken_names: BTreeSet<String>,
     /// Its own security identifier.
     pub sid: Sid,
     /// `highestCommittedUSN`.
@@ -84,6 +93,9 @@ impl Domain {
             netbios_name: netbios_name.to_owned(),
             controllers,
             lockout_threshold: 5,
+            machine_quota: 10,
+            reuse_allowed: BTreeSet::new(),
+            taken_names: BTreeSet::new(),
             sid: Sid::domain(DOMAIN_IDENTIFIER),
             usn: 12_500,
             computers: BTreeMap::new(),
@@ -135,6 +147,7 @@ impl Domain {
             bad_passwords: 0,
             locked_at: None,
             creator: None,
+            owner: None,
             laps: LapsValues::default(),
             resets: 0,
             name,

@@ -23,6 +23,7 @@ mod lab;
 pub mod ldap;
 mod life;
 pub mod machine;
+pub mod membership;
 mod mix;
 mod noise;
 pub mod ntlm;

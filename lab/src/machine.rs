@@ -1,5 +1,6 @@
 //! One simulated Windows PC: pure state, no sockets, no clock of its own.
 
+mod accounts;
 mod disk;
 mod membership;
 mod restart;

@@ -100,6 +100,11 @@ pub fn is_known(pc: &Machine, domain: &Domain) -> bool {
     own && locate(pc, domain).is_some_and(|dc| authenticate(pc, domain, dc) == win32::OK)
 }
 
+/// Tells whether the PC's clock is too far from the domain's.
+pub fn is_skewed(pc: &Machine) -> bool {
+    pc.clock_offset_ms.abs() > SKEW_LIMIT_MS
+}
+
 /// Returns what `NETLOGON_CONTROL_TC_QUERY` says: the status of the last use, however old.
 pub fn query(pc: &Machine, domain: &Domain, asked: &str) -> ChannelAnswer {
     if let Some(call) = refuse_call(pc, domain, asked) {
@@ -227,7 +232,7 @@ pub fn repair(
 }
 
 /// Tells whether the fault keeps a password that the directory has from reaching the PC.
-fn fails_to_store(fault: RepairFault) -> bool {
+pub(crate) fn fails_to_store(fault: RepairFault) -> bool {
     matches!(
         fault,
         RepairFault::BetweenDirectoryAndPc
@@ -271,7 +276,7 @@ fn authenticate(pc: &Machine, domain: &Domain, controller: &DomainController) ->
     };
     // The challenge of Netlogon holds no time, so another password shows first.
     let status = domain.authenticate_machine(controller, &pc.name, secret.current, secret.previous);
-    if status == win32::OK && pc.clock_offset_ms.abs() > SKEW_LIMIT_MS {
+    if status == win32::OK && is_skewed(pc) {
         return win32::TIME_SKEW;
     }
     status

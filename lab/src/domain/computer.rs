@@ -99,6 +99,8 @@ pub struct ComputerAccount {
     /// The user who joined it, by the last part of the SID (`mS-DS-CreatorSID`), if that was no
     /// administrator.
     pub creator: Option<u32>,
+    /// Who owns it, by the last part of the SID, if that is no administrator and not the creator.
+    pub owner: Option<u32>,
     /// What LAPS keeps for it.
     pub laps: LapsValues,
     /// How often its password was set over LDAP: what tests ask for.

@@ -17,6 +17,8 @@ pub struct Rights {
     pub unlock: bool,
     /// See deleted objects and reanimate them.
     pub restore: bool,
+    /// Create and delete computers, and so join any number of them.
+    pub join: bool,
     /// Read what LAPS keeps.
     pub laps: bool,
     /// Is kept from seeing computers at all.

@@ -38,6 +38,7 @@ fn session() -> Session {
         unlock: true,
         restore: true,
         laps: true,
+        join: false,
         blind: false,
     };
     for name in ["PC-001", "PC-002"] {

@@ -11,6 +11,8 @@ pub enum PendingMembership {
         domain: String,
         /// The machine secret that goes with it.
         secret: MachineSecret,
+        /// The PC's name in it.
+        name: String,
     },
     /// Of a workgroup.
     Workgroup(String),
@@ -69,14 +71,13 @@ impl Machine {
 
     /// The membership's part of a boot.
     pub(super) fn boot_membership(&mut self) {
-        let role = |server: u32, member: u32| server + member;
-        let server = if self.os.product_type == 1 { 0 } else { 2 };
+        let alone = if self.os.product_type == 1 { 0 } else { 2 };
         match self.pending_membership.take() {
             None => {}
             Some(PendingMembership::Workgroup(name)) => {
                 self.domain = None;
                 self.workgroup = name;
-                self.domain_role = role(server, 0);
+                self.domain_role = alone;
                 self.secret = None;
                 self.netlogon = Service {
                     running: false,
@@ -84,9 +85,14 @@ impl Machine {
                     ..self.netlogon
                 };
             }
-            Some(PendingMembership::Domain { domain, secret }) => {
+            Some(PendingMembership::Domain {
+                domain,
+                secret,
+                name,
+            }) => {
+                self.name = name;
                 self.domain = Some(domain);
-                self.domain_role = role(server, 1);
+                self.domain_role = alone + 1;
                 self.secret = Some(secret);
                 self.netlogon.start = StartMode::Automatic;
             }
