@@ -87,3 +87,76 @@ impl fmt::Display for Builtin {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_one_has_its_schemas_and_scripts_their_text() {
+        for builtin in Builtin::ALL {
+            let file = builtin.file().unwrap();
+            let ending = if builtin.is_script() { ".ps1" } else { "" };
+            assert_eq!(file.name, format!("engine/{builtin}{ending}"));
+            assert_eq!(file.text.is_empty(), !builtin.is_script(), "{builtin}");
+            for schema in [&file.takes, &file.gives] {
+                let fields = schema["properties"].as_object().unwrap();
+                assert_eq!(schema["additionalProperties"], json!(false), "{builtin}");
+                let required = schema["required"].as_array().unwrap();
+                assert_eq!(required.len(), fields.len(), "{builtin}");
+            }
+        }
+        let scripts = Builtin::ALL.iter().filter(|file| file.is_script()).count();
+        assert_eq!(BUILTIN.files().count(), 2 * Builtin::ALL.len() + scripts);
+    }
+
+    #[test]
+    fn every_field_says_what_it_means() {
+        fn silent(schema: &Value, place: &str, found: &mut Vec<String>) {
+            let fields = schema.get("properties").and_then(Value::as_object);
+            for (name, field) in fields.into_iter().flatten() {
+                let place = format!("{place}/{name}");
+                if field["description"].as_str().is_none_or(str::is_empty) {
+                    found.push(place.clone());
+                }
+                silent(field, &place, found);
+                let others = field["oneOf"].as_array().into_iter().flatten();
+                others.for_each(|other| silent(other, &place, found));
+            }
+        }
+        let mut found = Vec::new();
+        for builtin in Builtin::ALL {
+            let file = builtin.file().unwrap();
+            silent(&file.takes, &format!("{builtin}.takes"), &mut found);
+            silent(&file.gives, &format!("{builtin}.gives"), &mut found);
+        }
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    /// The logon step answers what its script does, and where it got in.
+    #[test]
+    fn a_logon_answers_what_the_account_script_does() {
+        let fields = |builtin: Builtin| {
+            let gives = &builtin.file().unwrap().gives;
+            gives["properties"].as_object().unwrap().clone()
+        };
+        let mut logon = fields(Builtin::Logon);
+        assert!(logon.remove("address").is_some() && logon.remove("transport").is_some());
+        assert_eq!(logon, fields(Builtin::Account));
+    }
+
+    #[test]
+    fn the_lock_takes_the_id_of_a_run_only() {
+        let file = Builtin::Lock.file().unwrap();
+        let run = "0198f2b4-5f0a-7c3e-9d53-3c1f0a7a2b11";
+        file.check_params(&json!({"run": run})).unwrap();
+        for wrong in ["", "a\\b", "x y"] {
+            assert!(
+                file.check_params(&json!({"run": wrong})).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use checker::{Role, check};
-use fleetmend_playbooks::library_scripts;
+use fleetmend_playbooks::{Builtin, library_scripts};
 use tree::Tree;
 
 /// What travels: every shipped script with what it includes, by its name.
@@ -19,6 +19,17 @@ fn scripts() -> Vec<(String, String)> {
         .unwrap()
         .iter()
         .filter(|script| script.name.ends_with(".ps1"))
+        .map(|script| (script.name.clone(), script.text.clone()))
+        .collect()
+}
+
+/// What the engine itself runs.
+fn builtins() -> Vec<(String, String)> {
+    let files = Builtin::ALL
+        .into_iter()
+        .filter(|builtin| builtin.is_script())
+        .map(|builtin| builtin.file().unwrap());
+    files
         .map(|script| (script.name.clone(), script.text.clone()))
         .collect()
 }
@@ -36,20 +47,19 @@ const ALLOWED: &[(&str, &str, &str)] = &[
 
 /// Parts of scripts that hold C#, each with what it may call of Windows.
 const COMPILED: &[(&str, &str)] = &[
-    (
-        "include/local-account.ps1",
-        "advapi32.dll",
-    ),
-    (
-        "include/local-account.ps1",
-        "kernel32.dll",
-    ),
-    (
-        "include/local-account.ps1",
-        "netapi32.dll",
-    ),
+    ("include/local-account.ps1", "advapi32.dll"),
+    ("include/local-account.ps1", "kernel32.dll"),
+    ("include/local-account.ps1", "netapi32.dll"),
     ("include/machine-secret.ps1", "advapi32.dll"),
     ("include/netlogon.ps1", "netapi32.dll"),
+    ("include/restart-safety.ps1", "kernel32.dll"),
+    ("include/restart-safety.ps1", "user32.dll"),
+    ("include/restart-safety.ps1", "wtsapi32.dll"),
+    ("trust-repair/include/membership.ps1", "advapi32.dll"),
+    ("trust-repair/include/membership.ps1", "netapi32.dll"),
+    ("trust-repair/provision-offline-join.ps1", "advapi32.dll"),
+    ("trust-repair/provision-offline-join.ps1", "kernel32.dll"),
+    ("trust-repair/provision-offline-join.ps1", "netapi32.dll"),
 ];
 
 fn findings(text: &str) -> Vec<String> {
@@ -61,9 +71,10 @@ fn findings(text: &str) -> Vec<String> {
 
 #[test]
 fn every_shipped_script_passes() {
-    let scripts = scripts();
+    let mut scripts = scripts();
+    scripts.extend(builtins());
     assert!(
-        scripts.len() >= 5,
+        scripts.len() >= 9,
         "the library has lost its scripts: {scripts:?}"
     );
     let mut bad = Vec::new();
@@ -82,6 +93,60 @@ fn every_shipped_script_passes() {
     }
     assert!(bad.is_empty(), "\n{}", bad.join("\n"));
     assert!(allowed.is_empty(), "nobody does this any more: {allowed:?}");
+}
+
+/// What a script answers is what its schema says, field by field, and it ends with that.
+#[test]
+fn the_scripts_of_the_engine_answer_as_their_schemas_say() {
+    let mut seen = 0;
+    for builtin in Builtin::ALL {
+        let file = builtin.file().unwrap();
+        assert_eq!(builtin.is_script(), !file.text.is_empty(), "{builtin}");
+        if !builtin.is_script() {
+            continue;
+        }
+        seen += 1;
+        let (_, answer) = file
+            .text
+            .rsplit_once("\n[PSCustomObject][ordered]@{\n")
+            .unwrap();
+        let lines: Vec<_> = answer.lines().collect();
+        let (last, fields) = lines.split_last().unwrap();
+        assert_eq!(*last, "}", "{builtin}");
+        let given: BTreeSet<_> = fields
+            .iter()
+            .map(|line| line.trim().split(" = ").next().unwrap())
+            .collect();
+        let told = file.gives["properties"].as_object().unwrap();
+        let told: BTreeSet<_> = told.keys().map(String::as_str).collect();
+        assert_eq!(given, told, "{builtin}");
+        // Each parameter is used, and no other.
+        let used = regex::Regex::new(r"\$Params\.([a-z_]+)").unwrap();
+        let used: BTreeSet<_> = used
+            .captures_iter(&file.text)
+            .map(|found| found.get(1).unwrap().as_str())
+            .collect();
+        let takes = file.takes["properties"].as_object().unwrap();
+        let takes: BTreeSet<_> = takes.keys().map(String::as_str).collect();
+        assert_eq!(used, takes, "{builtin}");
+    }
+    assert_eq!(seen, 4);
+}
+
+/// The message of a restart is the one text that gets into a command line.
+#[test]
+fn nothing_of_a_message_ends_its_argument() {
+    let (_, text) = builtins()
+        .into_iter()
+        .find(|(name, _)| name == "engine/restart.ps1")
+        .unwrap();
+    let quoted = text.find("[char]34").unwrap();
+    let control = text.find("IsControl").unwrap();
+    let trimmed = text.find(r"TrimEnd('\', ' ')").unwrap();
+    let used = text.find("ConvertTo-Argument $Params.message").unwrap();
+    assert!(control < quoted && quoted < trimmed && trimmed < used);
+    assert_eq!(text.matches("$Params.message").count(), 2);
+    assert!(text.contains("/t ' + [int]$Params.delay_seconds"));
 }
 
 /// C# stands in few places, and calls of Windows what they are for.
