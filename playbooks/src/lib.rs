@@ -9,6 +9,7 @@ mod condition;
 mod consult;
 mod decision;
 mod error;
+pub mod handoff;
 mod library;
 mod nearest;
 mod need;

@@ -1,0 +1,300 @@
+//! What a stick decides is what the controller decides: its C#, run by Mono, against the decisions
+//! in Rust, over every case of every shipped playbook for Windows and many changes to each.
+//!
+//! That Windows PowerShell compiles the same C# only Windows can prove (docs/unproven.md).
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+#[path = "../cases/case.rs"]
+#[expect(dead_code, reason = "shared with the cases themselves")]
+mod case;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use case::{Case, cases, leaves};
+use fleetmend_model::{Cause, Facts, Platform};
+use fleetmend_playbooks::{
+    Decision, Language, Playbook, Situation, StopKind, VerifyVerdict, handoff, library,
+};
+use serde_json::{Value, json};
+
+fn lacks(test: &str) -> bool {
+    let missing = ["mcs", "mono"]
+        .into_iter()
+        .find(|program| Command::new(program).arg("--version").output().is_err());
+    if let Some(program) = missing {
+        println!("SKIPPED: {test}, because {program} is not installed (Debian: mono-mcs)");
+    }
+    missing.is_some()
+}
+
+/// Compiles what the stick holds, as one text like `Add-Type` gets it, with a driver.
+fn driver(folder: &Path) -> PathBuf {
+    let source = folder.join("stick.cs");
+    fs::write(&source, handoff::parts::CSHARP.join("\n")).unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/handoff/driver.cs");
+    let driver = folder.join("driver.exe");
+    let output = Command::new("mcs")
+        .args(["-langversion:3", "-warnaserror"])
+        .arg(format!("-out:{}", driver.display()))
+        .args([source, own])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    driver
+}
+
+fn told(decision: &Decision) -> Value {
+    let empty =
+        json!({"cause": null, "code": null, "rung": null, "guard": null, "reason": "", "next": ""});
+    let with = |end: &str, cause: Option<&Cause>, more: Value| {
+        let mut all = empty.clone();
+        all["end"] = json!(end);
+        if let Some(cause) = cause {
+            all["cause"] = json!(cause.id.0);
+            all["code"] = json!(cause.code);
+        }
+        let fields = more.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(fields);
+        all
+    };
+    match decision {
+        Decision::Healthy => with("healthy", None, json!({})),
+        Decision::Try { cause, rung, .. } => with("try", Some(cause), json!({"rung": rung})),
+        // From a stick none is looked at; such rungs are tried as far as it is told.
+        Decision::Preflight { cause, rung } => with("try", Some(cause), json!({"rung": rung})),
+        Decision::Blocked {
+            cause,
+            guard,
+            reason,
+            next,
+        } => with(
+            "blocked",
+            Some(cause),
+            json!({"guard": guard, "reason": reason, "next": next}),
+        ),
+        Decision::Stop {
+            cause,
+            end,
+            reason,
+            next,
+        } => {
+            let end = match end {
+                StopKind::NotRepaired => "not-repaired",
+                StopKind::Skipped => "skip",
+                StopKind::AccessDenied => "access-denied",
+                StopKind::NeedsHands => "needs-hands",
+            };
+            with(end, Some(cause), json!({"reason": reason, "next": next}))
+        }
+    }
+}
+
+/// What Rust decides, in the words of the driver.
+fn decided(
+    playbook: &Playbook,
+    facts: &Facts,
+    verify: Option<&Value>,
+    situation: &Situation,
+) -> Value {
+    let told = match verify {
+        None => playbook.decide(facts, situation).map(|is| told(&is)),
+        Some(verify) => playbook
+            .verified(verify, facts, situation)
+            .map(|is| match is {
+                VerifyVerdict::Proven => json!({"verdict": "proven", "reason": "", "again": false}),
+                VerifyVerdict::RebootPending => {
+                    json!({"verdict": "reboot-pending", "reason": "", "again": false})
+                }
+                VerifyVerdict::NotProven { reason, again } => {
+                    json!({"verdict": "not-proven", "reason": reason, "again": again})
+                }
+            }),
+    };
+    let Ok(mut told) = told else {
+        return json!({"error": true});
+    };
+    let mut steps = BTreeMap::new();
+    let here = playbook.ladder.iter();
+    for rung in here.filter(|rung| Playbook::left_out(rung).is_none()) {
+        for step in &rung.steps {
+            let name = format!("{}/{}", rung.id, step.name);
+            steps.insert(name, sent(playbook, step, facts, situation));
+        }
+    }
+    let verify = &playbook.verify.step;
+    steps.insert(
+        "verify".to_owned(),
+        sent(playbook, verify, facts, situation),
+    );
+    told["steps"] = json!(steps);
+    told
+}
+
+fn sent(
+    playbook: &Playbook,
+    step: &fleetmend_playbooks::Step,
+    facts: &Facts,
+    situation: &Situation,
+) -> Value {
+    match playbook.step_wanted(step, facts, situation) {
+        Err(_) => json!("error"),
+        Ok(false) => json!("skipped"),
+        Ok(true) => playbook
+            .step_params(step, facts, situation)
+            .map_or(json!("error"), Value::Object),
+    }
+}
+
+/// A stick restarts nothing and looks at nothing beforehand.
+fn as_on_a_stick(mut situation: Situation) -> Situation {
+    situation.max_reboots = 0;
+    situation.reboots = 0;
+    situation.reboot_window = None;
+    situation.preflights.clear();
+    situation
+}
+
+fn request(facts: &Value, verify: Option<&Value>, situation: &Situation) -> Value {
+    json!({
+        "facts": facts,
+        "verify": verify,
+        "situation": {
+            "params": situation.params,
+            "host": situation.host,
+            "answers": situation.answers,
+            "tried": situation.tried,
+            "credentials": situation.credentials,
+            "credentials_for_pcs": situation.credentials_for_pcs,
+            "directory": situation.directory,
+            "offline_join": situation.offline_join,
+            "language": if situation.language == Language::Ja { "ja" } else { "en" },
+        },
+    })
+}
+
+/// A case and what becomes of it: as it is, in both languages, with and without the directory,
+/// and with each single fact unknown.
+fn variants(case: Case) -> Vec<(String, Facts, Option<Value>, Situation)> {
+    let name = case
+        .path
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    let base = as_on_a_stick(case.situation);
+    let mut all = Vec::new();
+    for (language, directory) in [
+        (Language::En, base.directory),
+        (Language::Ja, base.directory),
+        (Language::En, !base.directory),
+    ] {
+        let situation = Situation {
+            language,
+            directory,
+            ..base.clone()
+        };
+        let about = format!("{name} ({language:?}, directory {directory})");
+        all.push((about, case.facts.clone(), case.verify.clone(), situation));
+    }
+    let whole = case.facts.to_value();
+    for pointer in leaves(&whole, "") {
+        let mut facts = whole.clone();
+        *facts.pointer_mut(&pointer).unwrap() = Value::Null;
+        let facts = Facts(facts.as_object().unwrap().clone());
+        let about = format!("{name} without {pointer}");
+        all.push((about, facts, case.verify.clone(), base.clone()));
+    }
+    all
+}
+
+#[test]
+fn the_stick_decides_as_the_controller_does() {
+    if lacks("the_stick_decides_as_the_controller_does") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let driver = driver(folder.path());
+    let mut seen = 0;
+    let mut texts = 0;
+    let mut wrong = Vec::new();
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap_or_else(|error| panic!("{error}"));
+        if playbook.platform != Platform::Windows {
+            continue;
+        }
+        let mut input = format!(
+            "{}\n",
+            playbook.handoff().unwrap_or_else(|error| panic!("{error}"))
+        );
+        let mut expected = Vec::new();
+        for (about, facts, verify, situation) in cases(&playbook).into_iter().flat_map(variants) {
+            input.push_str(&format!(
+                "{}\n",
+                request(&facts.to_value(), verify.as_ref(), &situation)
+            ));
+            expected.push((
+                about,
+                decided(&playbook, &facts, verify.as_ref(), &situation),
+            ));
+        }
+        let mut mono = Command::new("mono")
+            .arg(&driver)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = mono.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+        let output = mono.wait_with_output().unwrap();
+        writer.join().unwrap().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let answers: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(answers.len(), expected.len(), "{name}");
+        for ((about, expected), mut answer) in expected.into_iter().zip(answers) {
+            seen += 1;
+            if answer.get("error").is_some() && expected.get("error").is_some() {
+                answer["error"] = json!(true);
+            }
+            texts += usize::from(
+                expected["reason"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+            );
+            if answer != expected {
+                wrong.push(format!(
+                    "{name} {about}:\n  Rust {expected}\n  C#   {answer}"
+                ));
+            }
+        }
+    }
+    let shown = wrong
+        .iter()
+        .take(12)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        wrong.is_empty(),
+        "{} of {seen} differ\n{shown}",
+        wrong.len()
+    );
+    assert!(
+        seen > 3_000 && texts > 1_000,
+        "only {seen} decisions, {texts} texts"
+    );
+    println!("{seen} decisions, {texts} texts");
+}
