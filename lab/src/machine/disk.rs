@@ -33,6 +33,8 @@ pub struct Disk {
 pub struct Freeze {
     /// What each boot brings back.
     pub kept: Disk,
+    /// `BootId` as it is kept: it counts up from here at every boot, and so stays the same.
+    pub boot_id: Option<u64>,
     /// Whether the disk is still frozen after the next boot; what thaws is then kept.
     pub after_next_boot: bool,
     /// Whether the machine secret is let through (`UWF_RegistryFilter.PersistDomainSecretKey`).
@@ -87,6 +89,7 @@ impl Machine {
     pub fn freeze(&mut self) {
         self.freeze = Some(Freeze {
             kept: self.snapshot(),
+            boot_id: self.boot.id,
             after_next_boot: true,
             lets_secret_through: false,
         });
@@ -131,6 +134,7 @@ impl Machine {
         if let Some(freeze) = self.freeze.take() {
             let secret = self.secret;
             self.restore(&freeze.kept);
+            self.boot.id = freeze.boot_id;
             if freeze.lets_secret_through {
                 self.secret = secret;
             }
@@ -174,6 +178,10 @@ mod tests {
         assert_ne!(pc.snapshot(), before);
         pc.restart(NOW);
         assert_eq!(pc.snapshot(), before, "every change is undone");
+        let id = pc.boot.id;
+        change(&mut pc);
+        pc.restart(NOW);
+        assert_eq!(pc.boot.id, id, "the number of the boot is undone, too");
         change(&mut pc);
         pc.thaw_at_boot();
         assert!(pc.is_frozen(), "until the next boot");

@@ -1,6 +1,6 @@
 //! How a simulated PC restarts: what dies with its memory, and what goes wrong.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use fleetmend_model::TransportKind;
@@ -73,12 +73,12 @@ pub struct RestartOrder {
     pub fault: RestartFault,
 }
 
-/// Who repairs the PC: the holder of the named mutex.
+/// Who repairs the PC: those who have the named mutex open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairLock {
-    /// The process that holds it.
-    pub process: u64,
-    /// The run for which it does.
+    /// The processes.
+    pub processes: BTreeSet<u64>,
+    /// The run for which they have it.
     pub run: String,
 }
 
@@ -172,31 +172,26 @@ impl Machine {
         self.boot.refuses_until.is_some_and(|until| now < until)
     }
 
-    /// Takes the PC for a run, and tells whether it is free. A session of the same run takes it
-    /// over.
+    /// Takes the PC for a run, and tells whether it is free or that run's already.
     pub fn take_lock(&mut self, process: u64, run: &str) -> bool {
-        if let Some(held) = &self.boot.lock
-            && held.process != process
-            && held.run != run
-        {
-            return false;
-        }
-        self.boot.lock = Some(RepairLock {
-            process,
+        let lock = self.boot.lock.get_or_insert_with(|| RepairLock {
+            processes: BTreeSet::new(),
             run: run.to_owned(),
         });
+        if lock.run != run {
+            return false;
+        }
+        lock.processes.insert(process);
         true
     }
 
-    /// A process has ended, and what it held is free.
+    /// A process has ended; what no other holds is free.
     pub fn process_ended(&mut self, process: u64) {
-        if self
-            .boot
-            .lock
-            .as_ref()
-            .is_some_and(|held| held.process == process)
-        {
-            self.boot.lock = None;
+        if let Some(lock) = &mut self.boot.lock {
+            lock.processes.remove(&process);
+            if lock.processes.is_empty() {
+                self.boot.lock = None;
+            }
         }
     }
 }
@@ -217,11 +212,8 @@ mod tests {
         assert!(pc.take_lock(1, "run-a"));
         assert!(!pc.take_lock(2, "run-b"), "held by another run");
         assert!(pc.take_lock(3, "run-a"), "the same run goes on");
-        pc.process_ended(1);
-        assert!(
-            !pc.take_lock(2, "run-b"),
-            "the first process has it no more"
-        );
+        pc.process_ended(3);
+        assert!(!pc.take_lock(2, "run-b"), "the first process lives on");
         let before = pc.boot.id.unwrap();
         pc.restart(NOW);
         assert_eq!((pc.boot.id, pc.boot.restarts), (Some(before + 1), 1));

@@ -4,6 +4,7 @@ mod engine;
 mod local_admin_access;
 mod machine_password_age;
 mod network_power_saving;
+mod restart_trial;
 mod step;
 mod time_sync;
 mod trust_repair;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    engine, local_admin_access, machine_password_age, network_power_saving, time_sync, trust_repair,
+    engine, local_admin_access, machine_password_age, network_power_saving, restart_trial,
+    time_sync, trust_repair,
 };
 use crate::domain::Domain;
 use crate::machine::Machine;
@@ -111,6 +112,8 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
         "machine-password-age/diagnose.ps1" => machine_password_age::diagnose(context),
         "machine-password-age/set-rotation.ps1" => machine_password_age::set_rotation(context),
         "machine-password-age/verify.ps1" => machine_password_age::verify(context),
+        "restart-trial/diagnose.ps1" => restart_trial::diagnose(context),
+        "restart-trial/mark.ps1" => restart_trial::mark(context),
         "time-sync/diagnose.ps1" => time_sync::diagnose::run(context),
         "time-sync/domain-hierarchy.ps1" => time_sync::settings::domain_hierarchy(context),
         "time-sync/ignore-host-time.ps1" => time_sync::settings::ignore_host_time(context),

@@ -1,0 +1,2 @@
+# diagnose of restart-trial: only the lab answers it
+param($Params)

@@ -1,0 +1,2 @@
+# mark of restart-trial: only the lab answers it
+param($Params)
