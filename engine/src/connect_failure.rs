@@ -7,6 +7,10 @@ use fleetmend_transport::ConnectError;
 pub const CREDENTIAL_REFUSED: &str = "credential-refused";
 /// The short code of a refused logon of a domain account.
 pub const DOMAIN_LOGON: &str = "domain-logon";
+/// The short code of a PC that did not come back after a restart.
+pub const AFTER_REBOOT: &str = "after-reboot";
+/// The guard under which a PC ends that another controller holds.
+pub const OTHER_CONTROLLER: &str = "other-controller";
 /// The short code of a connection that the operator stopped.
 pub const INTERRUPTED: &str = "interrupted";
 
@@ -42,7 +46,7 @@ pub fn outcome(code: &str) -> Outcome {
         DOMAIN_LOGON => Outcome::AccessDenied {
             why: "logon".to_owned(),
         },
-        CREDENTIAL_REFUSED => Outcome::Blocked { guard: why },
+        CREDENTIAL_REFUSED | OTHER_CONTROLLER => Outcome::Blocked { guard: why },
         "logon" | "authorization" | "no-common-method" | "identity" => {
             Outcome::AccessDenied { why }
         }
@@ -87,6 +91,10 @@ pub fn advice(code: &str) -> &'static str {
         }
         "busy" => "wait until other remote shells on the PC end, or restart its WinRM service",
         "settings" => "correct the PC's settings in the inventory",
+        AFTER_REBOOT => {
+            "go to the PC and see what its screen says; once it answers again, run again on it"
+        }
+        OTHER_CONTROLLER => "wait until the other run has ended (fleetmend list), then run again",
         "no-credential" => "provide the credential that the inventory names",
         "protocol" => "check what listens on this port: it does not speak as WinRM or SSH do",
         _ => "run on it again",

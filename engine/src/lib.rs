@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod exit_code;
 mod journal;
 pub mod machine;
+mod own;
 mod playbook;
 mod prober;
 mod program;
@@ -17,10 +18,11 @@ mod program;
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{
-    HourWindow, NoWindow, Past, Ports, RebootPolicy, ResumeError, RunEnd, RunLimits, RunPlan,
-    RunReport, resume, run,
+    HourWindow, NoWindow, Past, Ports, RebootPolicy, RestartLimits, ResumeError, RunEnd, RunLimits,
+    RunPlan, RunReport, resume, run,
 };
 pub use journal::{Journal, JournalError};
+pub use own::OwnScripts;
 pub use prober::{NoProbe, Prober, TcpProber};
 pub use program::{
     ExecJob, Job, Judge, Parameters, Program, Programs, RungPlan, StepPlan, StepRun, VerifyPlan,

@@ -45,6 +45,7 @@ impl Program {
                 attempts: verify.attempts,
                 pause: verify.pause,
             },
+            own: Arc::default(),
             judge: playbook,
         }
     }
@@ -58,7 +59,9 @@ impl Scripts {
     fn rung(&mut self, rung: &Rung) -> RungPlan {
         let need = |need: &Need| matches!(need, Need::Directory | Need::OfflineJoin);
         let action = |step: &Step| step.action().is_some();
+        let preflight = rung.preflight.iter().flat_map(|preflight| &preflight.steps);
         RungPlan {
+            preflight: preflight.map(|step| self.plan(step)).collect(),
             steps: rung.steps.iter().map(|step| self.plan(step)).collect(),
             needs_directory: rung.needs.iter().any(need) || rung.steps.iter().any(action),
             again_if_cut: rung.again_if_cut,
@@ -192,6 +195,23 @@ impl Judge for Playbook {
                 detail: error.to_string(),
             })?;
         Ok(params)
+    }
+
+    fn lanes(&self, facts: &Facts, situation: &Situation) -> Result<Vec<String>, DecisionError> {
+        Self::lanes(self, facts, situation)
+    }
+
+    fn elsewhere(
+        &self,
+        step: &StepRef,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<String, DecisionError> {
+        let plan = find(self, step)?.step();
+        Self::elsewhere(self, plan, facts, situation)?.ok_or_else(|| DecisionError {
+            place: step.to_string(),
+            detail: "it runs on the PC itself".to_owned(),
+        })
     }
 
     fn caution(&self, rung: &str, language: Language) -> Option<String> {

@@ -12,6 +12,8 @@ use fleetmend_transport::{ExecRequest, Script};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::own::OwnScripts;
+
 /// The work of a run, shared by all its PCs.
 #[derive(Clone, Debug)]
 pub enum Job {
@@ -129,6 +131,8 @@ pub struct Program {
     pub rungs: BTreeMap<String, RungPlan>,
     /// How a repair is proven.
     pub verify: VerifyPlan,
+    /// What the engine itself runs.
+    pub own: Arc<OwnScripts>,
     /// Who decides.
     pub judge: Arc<dyn Judge>,
 }
@@ -144,6 +148,8 @@ impl std::fmt::Debug for Program {
 /// One rung as the engine runs it.
 #[derive(Clone, Debug)]
 pub struct RungPlan {
+    /// What is looked at before it is begun, in order.
+    pub preflight: Vec<StepPlan>,
     /// Its steps, in order.
     pub steps: Vec<StepPlan>,
     /// Whether it cannot do without the directory.
@@ -157,6 +163,17 @@ impl RungPlan {
     /// Returns the credential parameters that any of its steps is given.
     pub fn credentials(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().flat_map(StepPlan::credentials)
+    }
+
+    /// Tells whether it restarts the PC.
+    pub fn reboots(&self) -> bool {
+        let reboot = |step: &StepPlan| matches!(step.run, StepRun::Reboot);
+        self.steps.iter().any(reboot)
+    }
+
+    /// Returns every step of it, its preflight first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &StepPlan> {
+        self.preflight.iter().chain(&self.steps)
     }
 }
 
@@ -279,6 +296,24 @@ pub trait Judge: Send + Sync {
         evidence: Option<&Value>,
         situation: &Situation,
     ) -> Result<Map<String, Value>, DecisionError>;
+
+    /// Returns the lanes of a PC, as its site and its domain controller: of the PCs of one lane
+    /// only so many may be restarting at once. PCs without any share one.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when an expression names what is not there.
+    fn lanes(&self, facts: &Facts, situation: &Situation) -> Result<Vec<String>, DecisionError>;
+
+    /// Returns the name of the PC on which a step runs that runs on another one.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when its expression names what is not there, or is no text.
+    fn elsewhere(
+        &self,
+        step: &StepRef,
+        facts: &Facts,
+        situation: &Situation,
+    ) -> Result<String, DecisionError>;
 
     /// Returns what must be known if a run is cut inside this rung.
     fn caution(&self, rung: &str, language: Language) -> Option<String>;

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use fleetmend_model::{CredentialRef, Event, Host, HostEvent};
+use fleetmend_model::{CredentialRef, Event, Host, HostEvent, RunId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::elsewhere::Elsewhere;
 use super::gate::CredentialGate;
 use super::host_task::{Done, Shared, broken, run_host};
+use super::lanes::Lanes;
 use super::past::{Past, Seen};
 use super::plan::RunPlan;
 use super::ramp::Ramp;
@@ -45,6 +47,7 @@ impl Dispatcher {
         soft: CancellationToken,
         ports: Ports,
         mut past: Past,
+        run: RunId,
     ) -> Self {
         if ports.directory.is_none() {
             plan.directory = None;
@@ -60,6 +63,9 @@ impl Dispatcher {
             directory: ports.directory,
             recorder,
             workers: workers.semaphore(),
+            lanes: Lanes::new(plan.reboots.at_once),
+            elsewhere: Elsewhere::default(),
+            run,
             soft,
             hard: CancellationToken::new(),
             plan,
@@ -296,7 +302,7 @@ fn finished(host: &Host, result: fleetmend_model::HostResult) -> Event {
     }
 }
 
-/// Returns every credential that the run may hand to PCs.
+/// Returns every credential of the run; which of them may reach PCs is judged where one is held.
 fn credential_names(plan: &RunPlan) -> BTreeSet<CredentialRef> {
     let mut names = BTreeSet::new();
     for situation in plan
@@ -305,7 +311,7 @@ fn credential_names(plan: &RunPlan) -> BTreeSet<CredentialRef> {
         .filter_map(|host| plan.situation(host).ok())
     {
         let values = situation
-            .credentials_for_pcs
+            .credentials
             .iter()
             .map(|name| situation.params.get(name));
         let texts = values.flatten().filter_map(|value| value.as_str());

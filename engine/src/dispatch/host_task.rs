@@ -1,13 +1,13 @@
 //! One task a PC: drives its state machine and does what it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_directory::Directory;
 use fleetmend_model::{
-    Credential, CredentialRef, Event, Host, HostEvent, HostResult, Outcome, Phase, Secret,
+    CredentialRef, Event, Host, HostEvent, HostResult, Outcome, Phase, RunId, Secret,
 };
 use fleetmend_playbooks::{DecisionError, Situation};
 use fleetmend_transport::{Connector, ExecOutput, Session};
@@ -17,7 +17,10 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::PhaseClock;
-use super::gate::{Closed, CredentialGate, DOUBTS, Key, Pass, Refusal};
+use super::elsewhere::Elsewhere;
+use super::gate::{CredentialGate, Key, Pass, Refusal};
+use super::held::Held;
+use super::lanes::{Lane, Lanes};
 use super::plan::RunPlan;
 use super::recorder::{Halted, Recorder};
 use crate::credential_source::CredentialSource;
@@ -28,7 +31,7 @@ use crate::program::Job;
 /// How long after its deadline a transport may take to come back before it is given up.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
 /// How long closing a session may take, and how long after a cut.
-const CLOSE: Duration = Duration::from_secs(10);
+pub(super) const CLOSE: Duration = Duration::from_secs(10);
 const CLOSE_CUT: Duration = Duration::from_secs(2);
 
 /// What all host tasks share: ports, permits and tokens, no state of any PC.
@@ -41,6 +44,12 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) gate: CredentialGate,
     pub(super) workers: Arc<Semaphore>,
+    /// Who may be amid a rung that restarts PCs.
+    pub(super) lanes: Lanes,
+    /// Who may use the PCs on which steps for other PCs run.
+    pub(super) elsewhere: Elsewhere,
+    /// Which run it is, for those who find a PC held by it.
+    pub(super) run: RunId,
     /// Fires on the first Ctrl-C, and when the journal failed.
     pub(super) soft: CancellationToken,
     /// Fires on the second.
@@ -48,7 +57,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    fn stop(&self) -> Stop {
+    pub(super) fn stop(&self) -> Stop {
         match (self.soft.is_cancelled(), self.hard.is_cancelled()) {
             (_, true) => Stop::Cut,
             (true, false) => Stop::Soft,
@@ -112,24 +121,22 @@ pub(super) struct Pc {
     pub(super) session: Option<Box<dyn Session>>,
     pub(super) held: Vec<Held>,
     /// The rung in progress was begun before a cut: its credentials must be taken hold of.
-    must_hold: bool,
+    pub(super) must_hold: bool,
     /// Secrets that steps of the rung in progress have made, by name. They live nowhere else.
     pub(super) made: BTreeMap<String, Secret>,
     pub(super) clock: PhaseClock,
+    /// Leave to be amid a rung that restarts the PC.
+    pub(super) lane: Option<Lane>,
+    /// What was found is too old to be acted upon.
+    pub(super) aged: bool,
     pub(super) output: Option<ExecOutput>,
     pub(super) slot: Slot,
     started: Instant,
 }
 
-/// A credential in the hands of a rung.
-pub(super) struct Held {
-    pub(super) parameter: String,
-    pub(super) name: CredentialRef,
-    pub(super) credential: Credential,
-    pub(super) pass: Pass,
-}
-
 pub(super) enum Slot {
+    /// While the PC restarts, or waits for its turn.
+    None,
     Probe(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
     Worker(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
 }
@@ -157,6 +164,8 @@ impl Pc {
             held: Vec::new(),
             made: BTreeMap::new(),
             clock: PhaseClock::default(),
+            lane: None,
+            aged: false,
             output: None,
             slot: Slot::Probe(slot),
             started: Instant::now(),
@@ -181,6 +190,9 @@ impl Pc {
         if let Some(error) = &self.misfit {
             return Ok(machine::playbook_error(&self.state, error));
         }
+        if self.state.rung.is_some() {
+            self.retake_lane().await?;
+        }
         loop {
             if self.shared.recorder.halted() {
                 return Err(Halted);
@@ -196,7 +208,12 @@ impl Pc {
                         self.note(HostEvent::RungEnded { rung, verified }).await?;
                     }
                 }
-                Action::Run(call) => self.run(call).await?,
+                Action::Run(call) => match self.hold_for_preflight(&call).await {
+                    Ok(true) => self.run(call).await?,
+                    Ok(false) => {}
+                    Err(ending) => return Ok(ending),
+                },
+                Action::Await(call) => Box::pin(self.await_reboot(call)).await?,
                 Action::Note(HostEvent::RungStarted { rung, caution }) => {
                     if let Some(ending) = self.start_rung(rung, caution).await? {
                         return Ok(ending);
@@ -209,7 +226,13 @@ impl Pc {
         }
     }
 
-    fn next(&self) -> Action {
+    fn next(&mut self) -> Action {
+        self.situation.reboot_window = self.shared.plan.reboot_window();
+        self.in_context(|work, context| machine::next(work, context, &self.state))
+    }
+
+    /// Asks the machine something as things stand now.
+    pub(super) fn in_context<T>(&self, ask: impl FnOnce(Work<'_>, &Context<'_>) -> T) -> T {
         let work = match self.shared.plan.program(&self.host) {
             Some(program) => Work::Playbook(program),
             None => Work::Exec,
@@ -231,8 +254,9 @@ impl Pc {
             refused: &refused,
             directory_refused: directory_refused.as_deref(),
             overdue: self.clock.overdue(self.shared.plan.limits.phase),
+            aged: self.aged,
         };
-        machine::next(work, &context, &self.state)
+        ask(work, &context)
     }
 
     fn refusal_of(&self, parameter: &str) -> Option<Refusal> {
@@ -240,7 +264,7 @@ impl Pc {
         self.shared.gate.refusal_of(&Key::Credential(name))
     }
 
-    fn credential_name(&self, parameter: &str) -> Option<CredentialRef> {
+    pub(super) fn credential_name(&self, parameter: &str) -> Option<CredentialRef> {
         let name = self.situation.params.get(parameter)?.as_str()?;
         Some(CredentialRef(name.to_owned()))
     }
@@ -255,10 +279,19 @@ impl Pc {
         );
         if let HostEvent::RungEnded { verified, .. } = &event {
             if *verified {
-                self.held.iter().for_each(|held| held.pass.prove());
+                let passes = self.held.iter().filter_map(|held| held.pass.as_ref());
+                passes.for_each(Pass::prove);
             }
             self.held.clear();
             self.made.clear();
+            self.lane = None;
+        }
+        if let HostEvent::StepEnded { step, .. } = &event {
+            // What it was given for is over.
+            if step.phase == Phase::Preflight {
+                self.held.clear();
+            }
+            self.aged &= step.phase != Phase::Diagnose;
         }
         let stored = self.shared.recorder.record(self.event(event.clone())).await;
         if stored.is_ok() || known {
@@ -267,111 +300,7 @@ impl Pc {
         stored.map(|_| ())
     }
 
-    /// Takes hold of the credentials of a rung that was begun before a cut; returns the parameter
-    /// whose credential is not to be had.
-    async fn hold_again(&mut self) -> Result<(), String> {
-        let rung = self.state.rung.as_ref().map(|rung| rung.id.clone());
-        let program = self.shared.plan.program(&self.host).cloned();
-        let plan = program.zip(rung);
-        let plan = plan
-            .as_ref()
-            .and_then(|(program, rung)| program.rungs.get(rung));
-        let parameters: BTreeSet<&str> = plan
-            .into_iter()
-            .flat_map(|plan| plan.credentials())
-            .collect();
-        for parameter in parameters {
-            match self.hold(parameter).await {
-                Ok(Some(held)) => self.held.push(held),
-                Ok(None) | Err(_) => {
-                    self.held.clear();
-                    return Err(parameter.to_owned());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes hold of the credentials that the rung needs, then notes its beginning. Returns the
-    /// PC's ending if a credential is not to be had; notes nothing if the machine must think
-    /// again.
-    async fn start_rung(
-        &mut self,
-        rung: String,
-        caution: Option<String>,
-    ) -> Result<Option<Ending>, Halted> {
-        self.held.clear();
-        self.made.clear();
-        self.must_hold = false;
-        let Some(program) = self.shared.plan.program(&self.host).cloned() else {
-            return Ok(None);
-        };
-        let parameters: BTreeSet<&str> = program
-            .rungs
-            .get(&rung)
-            .into_iter()
-            .flat_map(|plan| plan.credentials())
-            .collect();
-        for parameter in parameters {
-            match self.hold(parameter).await {
-                Ok(Some(held)) => self.held.push(held),
-                Ok(None) => {
-                    self.held.clear();
-                    return Ok(None);
-                }
-                Err(lack) => return Ok(Some(lack.ending(&self.state, parameter))),
-            }
-        }
-        self.clock = PhaseClock::default();
-        self.note(HostEvent::RungStarted { rung, caution })
-            .await
-            .map(|()| None)
-    }
-
-    /// Returns the credential with leave to use it; `None` when the gate is closed or the run
-    /// is to stop.
-    async fn hold(&mut self, parameter: &str) -> Result<Option<Held>, Lack> {
-        let Some(name) = self.credential_name(parameter) else {
-            return Err(Lack::Missing(format!(
-                "the parameter {parameter} names no credential"
-            )));
-        };
-        let key = Key::Credential(name.clone());
-        let pass = tokio::select! {
-            biased;
-            () = self.shared.soft.cancelled() => return Ok(None),
-            pass = self.shared.gate.enter(&key) => match pass {
-                Ok(pass) => pass,
-                Err(Closed::Refused) => return Ok(None),
-                Err(Closed::Doubted) => return Err(Lack::Unproven(name)),
-                Err(Closed::Unknown) => return Err(Lack::Missing(format!(
-                    "the credential {name} is not among those of the run"
-                ))),
-            },
-        };
-        let found = tokio::select! {
-            biased;
-            () = self.shared.soft.cancelled() => return Ok(None),
-            found = timeout(
-                self.shared.plan.limits.logon,
-                self.shared.credentials.credential(&name, &self.host),
-            ) => found,
-        };
-        match found {
-            Ok(Ok(credential)) => Ok(Some(Held {
-                parameter: parameter.to_owned(),
-                name,
-                credential,
-                pass,
-            })),
-            Ok(Err(error)) => Err(Lack::Missing(error.to_string())),
-            Err(_) => Err(Lack::Missing(format!(
-                "the credential {name} did not come in time"
-            ))),
-        }
-    }
-
-    async fn connect(&mut self) -> Result<(), Halted> {
+    pub(super) async fn connect(&mut self) -> Result<(), Halted> {
         self.session = None;
         self.note(HostEvent::Connecting).await?;
         let event = match self.reach().await {
@@ -396,6 +325,7 @@ impl Pc {
         let result = self.result(ending);
         self.held.clear();
         self.made.clear();
+        self.lane = None;
         let event = self.event(HostEvent::Finished {
             result: result.clone(),
         });
@@ -417,7 +347,7 @@ impl Pc {
 
     /// Ends the session while the worker's slot is still held: a shell that is being deleted
     /// still burdens the PC and us.
-    async fn close(&mut self) {
+    pub(super) async fn close(&mut self) {
         let Some(session) = self.session.take() else {
             return;
         };
@@ -436,35 +366,6 @@ impl Pc {
 /// Returns whole milliseconds since `start`.
 pub(super) fn millis(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Why a rung does not get its credential.
-enum Lack {
-    Missing(String),
-    Unproven(CredentialRef),
-}
-
-impl Lack {
-    fn ending(self, state: &PcState, parameter: &str) -> Ending {
-        let (guard, reason, next) = match self {
-            Self::Missing(reason) => (
-                "credential-missing",
-                reason,
-                format!("provide the credential of the parameter {parameter}"),
-            ),
-            Self::Unproven(name) => (
-                "credential-unproven",
-                format!(
-                    "the credential {name} was used on {DOUBTS} PCs and none could tell whether \
-                     it works; it was not used here, so that it is not locked"
-                ),
-                "see why the PCs on which it was used could not tell (fleetmend show), then run \
-                 again"
-                    .to_owned(),
-            ),
-        };
-        machine::blocked(state, guard, reason, next)
-    }
 }
 
 #[cfg(test)]

@@ -1,51 +1,142 @@
-//! Reaching one PC: probe, a worker's slot, leave of the gate, logon.
+//! Reaching a PC: probing, waiting for a worker's slot, logging on.
 
-use fleetmend_model::{Credential, Place};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_model::{Credential, CredentialRef, Host, Place};
 use fleetmend_transport::{ConnectError, DeniedWhy, Limits, Session, UnreachableWhy};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::account::domain_logon;
 use super::gate::{Key, Pass, Refusal};
-use super::host_task::{GRACE, Pc, Slot};
-use crate::connect_failure;
+use super::host_task::{GRACE, Pc, Shared, Slot};
+use crate::{connect_failure, machine};
+
+/// Why no session came about: the short code, and the whole story.
+pub(super) type Unmade = (&'static str, String);
+
+/// Returns code and story of a failure.
+pub(super) fn told(error: &ConnectError) -> Unmade {
+    (connect_failure::code(error), connect_failure::story(error))
+}
 
 impl Pc {
-    pub(super) async fn reach(&mut self) -> Result<Box<dyn Session>, (&'static str, String)> {
-        let told = |error: ConnectError| {
-            (
-                connect_failure::code(&error),
-                connect_failure::story(&error),
-            )
-        };
+    pub(super) async fn reach(&mut self) -> Result<Box<dyn Session>, Unmade> {
+        let soft = self.shared.soft.clone();
         if matches!(self.slot, Slot::Probe(_)) {
-            self.probe().await.map_err(told)?;
-            let slot = tokio::select! {
-                biased;
-                () = self.shared.soft.cancelled() => Err(ConnectError::Cancelled),
-                slot = self.shared.workers.clone().acquire_owned() => {
-                    slot.map_err(|_| ConnectError::Cancelled)
-                }
-            };
-            self.slot = Slot::Worker(slot.map_err(told)?);
+            let time = self.shared.plan.limits.connect;
+            self.probe(time, &soft)
+                .await
+                .map_err(|error| told(&error))?;
         }
-        let credential = self.local_credential().await?;
-        let Some(key) = domain_logon(&credential.user, &self.host) else {
-            return self.log_on(&credential).await.map_err(told);
+        self.take_worker(&soft)
+            .await
+            .map_err(|error| told(&error))?;
+        self.log_on(&soft).await
+    }
+
+    /// Waits for a worker's slot, if the PC has none.
+    pub(super) async fn take_worker(
+        &mut self,
+        token: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        if matches!(self.slot, Slot::Worker(_)) {
+            return Ok(());
+        }
+        let slot = tokio::select! {
+            biased;
+            () = token.cancelled() => Err(ConnectError::Cancelled),
+            slot = self.shared.workers.clone().acquire_owned() => {
+                slot.map_err(|_| ConnectError::Cancelled)
+            }
+        };
+        self.slot = Slot::Worker(slot?);
+        Ok(())
+    }
+
+    pub(super) async fn probe(
+        &mut self,
+        time: Duration,
+        token: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        let limits = Limits::within(time, token);
+        let probe = self.shared.prober.probe(&self.host, &limits);
+        tokio::select! {
+            biased;
+            () = token.cancelled() => Err(ConnectError::Cancelled),
+            probed = timeout(time + GRACE, probe) => {
+                probed.unwrap_or_else(|_| Err(timed_out(&self.host)))
+            }
+        }
+    }
+
+    /// Logs on with the account that is in use, once.
+    pub(super) async fn log_on(
+        &mut self,
+        token: &CancellationToken,
+    ) -> Result<Box<dyn Session>, Unmade> {
+        let credential = self.account(token).await?;
+        self.shared.open(&self.host, &credential, token).await
+    }
+
+    /// Returns the account for logging on: the one that a rung has chosen to keep, else the
+    /// inventory's.
+    pub(super) async fn account(
+        &mut self,
+        token: &CancellationToken,
+    ) -> Result<Credential, Unmade> {
+        let program = self.shared.plan.program(&self.host);
+        let kept = program.and_then(|program| machine::kept_account(program, &self.state));
+        match kept {
+            Some(parameter) => {
+                let parameter = parameter.to_owned();
+                self.account_of_parameter(&parameter, token).await
+            }
+            None => self.shared.account_of(&self.host, token).await,
+        }
+    }
+
+    /// Returns the account that a parameter of type credential names.
+    pub(super) async fn account_of_parameter(
+        &mut self,
+        parameter: &str,
+        token: &CancellationToken,
+    ) -> Result<Credential, Unmade> {
+        let Some(name) = self.credential_name(parameter) else {
+            let reason = format!("the parameter {parameter} names no credential");
+            return Err(("no-credential", reason));
+        };
+        self.shared.find(&name, &self.host, token).await
+    }
+}
+
+impl Shared {
+    /// Logs on at a host with this account, once; a domain's account only if it may be used.
+    pub(super) async fn open(
+        &self,
+        host: &Arc<Host>,
+        credential: &Credential,
+        token: &CancellationToken,
+    ) -> Result<Box<dyn Session>, Unmade> {
+        let Some(key) = domain_logon(&credential.user, host) else {
+            let session = self.log_on(host, credential, token).await;
+            return session.map_err(|error| told(&error));
         };
         let pass = tokio::select! {
             biased;
-            () = self.shared.soft.cancelled() => return Err(told(ConnectError::Cancelled)),
-            pass = self.shared.gate.enter(&key) => pass.map_err(|_| {
-                let refusal = self.shared.gate.refusal_of(&key);
+            () = token.cancelled() => return Err(told(&ConnectError::Cancelled)),
+            pass = self.gate.enter(&key) => pass.map_err(|_| {
+                let refusal = self.gate.refusal_of(&key);
                 (
                     connect_failure::CREDENTIAL_REFUSED,
                     refusal.map_or_else(String::new, |refusal| refusal.story_elsewhere()),
                 )
             })?,
         };
-        let logon = self.log_on(&credential).await;
-        self.judge_logon(&key, &credential.user, &pass, &logon);
-        logon.map_err(|error| match told(error) {
+        let logon = self.log_on(host, credential, token).await;
+        self.judge_logon((&key, &pass), host, &credential.user, &logon);
+        logon.map_err(|error| match told(&error) {
             ("logon", story) => (connect_failure::DOMAIN_LOGON, story),
             other => other,
         })
@@ -54,9 +145,9 @@ impl Pc {
     /// Tells the gate what a logon says of the domain account.
     fn judge_logon(
         &self,
-        key: &Key,
+        (key, pass): (&Key, &Pass),
+        host: &Host,
         user: &str,
-        pass: &Pass,
         logon: &Result<Box<dyn Session>, ConnectError>,
     ) {
         match logon {
@@ -69,11 +160,11 @@ impl Pc {
             Err(ConnectError::AccessDenied {
                 why: DeniedWhy::Logon,
                 ..
-            }) => self.shared.gate.refuse(
+            }) => self.gate.refuse(
                 key,
                 &Refusal {
                     account: user.to_owned(),
-                    host: self.host.name.clone(),
+                    host: host.name.clone(),
                     place: Place::Pc,
                     code: None,
                 },
@@ -82,67 +173,40 @@ impl Pc {
         }
     }
 
-    async fn log_on(&mut self, credential: &Credential) -> Result<Box<dyn Session>, ConnectError> {
-        if self.shared.soft.is_cancelled() {
+    async fn log_on(
+        &self,
+        host: &Host,
+        credential: &Credential,
+        token: &CancellationToken,
+    ) -> Result<Box<dyn Session>, ConnectError> {
+        if token.is_cancelled() {
             return Err(ConnectError::Cancelled);
         }
-        let time = self.shared.plan.limits.logon;
-        let limits = Limits::within(time, &self.shared.soft);
-        let connect = self
-            .shared
-            .connector
-            .connect(&self.host, credential, &limits);
+        let time = self.plan.limits.logon;
+        let limits = Limits::within(time, token);
+        let connect = self.connector.connect(host, credential, &limits);
         match timeout(time + GRACE, connect).await {
             Ok(session) => session,
-            Err(_) => Err(self.timed_out()),
+            Err(_) => Err(timed_out(host)),
         }
     }
 
-    async fn probe(&mut self) -> Result<(), ConnectError> {
-        let time = self.shared.plan.limits.connect;
-        let limits = Limits::within(time, &self.shared.soft);
-        let probe = self.shared.prober.probe(&self.host, &limits);
-        tokio::select! {
-            biased;
-            () = self.shared.soft.cancelled() => Err(ConnectError::Cancelled),
-            probed = timeout(time + GRACE, probe) => probed.unwrap_or_else(|_| Err(self.timed_out())),
-        }
-    }
-
-    fn timed_out(&self) -> ConnectError {
-        ConnectError::Unreachable {
-            address: self.host.address.clone(),
-            why: UnreachableWhy::TimedOut,
-            source: None,
-        }
-    }
-
-    /// Returns the account for logging on: the inventory's own password, else the credential
-    /// that it names, with the inventory's user over the credential's.
-    async fn local_credential(&mut self) -> Result<Credential, (&'static str, String)> {
-        let host = &self.host;
+    /// Returns the account for logging on at a host: the inventory's own password, else the
+    /// credential that it names, with the inventory's user over the credential's.
+    pub(super) async fn account_of(
+        &self,
+        host: &Host,
+        token: &CancellationToken,
+    ) -> Result<Credential, Unmade> {
         if let (Some(user), Some(password)) = (&host.user, &host.password) {
             return Ok(Credential {
                 user: user.clone(),
                 password: password.clone(),
             });
         }
-        let name = host
-            .credential
-            .as_ref()
-            .unwrap_or(&self.shared.plan.default_credential);
-        let found = tokio::select! {
-            biased;
-            () = self.shared.soft.cancelled() => return Err(("interrupted", "cancelled".to_owned())),
-            found = timeout(
-                self.shared.plan.limits.logon,
-                self.shared.credentials.credential(name, host),
-            ) => found,
-        };
-        let missing = |reason: String| ("no-credential", reason);
-        let mut credential = found
-            .map_err(|_| missing(format!("the credential {name} did not come in time")))?
-            .map_err(|error| missing(error.to_string()))?;
+        let name = host.credential.as_ref();
+        let name = name.unwrap_or(&self.plan.default_credential);
+        let mut credential = self.find(name, host, token).await?;
         if let Some(user) = &host.user {
             credential.user.clone_from(user);
         }
@@ -150,5 +214,36 @@ impl Pc {
             credential.password = password.clone();
         }
         Ok(credential)
+    }
+
+    /// Returns a credential by its name, as it is for this host.
+    async fn find(
+        &self,
+        name: &CredentialRef,
+        host: &Host,
+        token: &CancellationToken,
+    ) -> Result<Credential, Unmade> {
+        let found = tokio::select! {
+            biased;
+            () = token.cancelled() => {
+                return Err((connect_failure::INTERRUPTED, "cancelled".to_owned()));
+            }
+            found = timeout(
+                self.plan.limits.logon,
+                self.credentials.credential(name, host),
+            ) => found,
+        };
+        let missing = |reason: String| ("no-credential", reason);
+        found
+            .map_err(|_| missing(format!("the credential {name} did not come in time")))?
+            .map_err(|error| missing(error.to_string()))
+    }
+}
+
+fn timed_out(host: &Host) -> ConnectError {
+    ConnectError::Unreachable {
+        address: host.address.clone(),
+        why: UnreachableWhy::TimedOut,
+        source: None,
     }
 }

@@ -199,9 +199,7 @@ impl Past {
         for (host, state) in &mut self.states {
             *state = std::mem::take(state).resumed();
             let running = state.running.as_ref();
-            let running = running.filter(|running| {
-                running.place == Place::Pc && running.step.phase == Phase::Repair
-            });
+            let running = running.filter(|running| running.step.phase == Phase::Repair);
             if let Some(running) = running
                 && self.cut.insert(host.clone())
             {
@@ -261,18 +259,19 @@ fn seen(what: &HostEvent, place: Place) -> Option<(Of, Word)> {
     };
     match (place, end) {
         (_, StepEnd::NotRun { .. }) => None,
-        (Place::Controller, StepEnd::Failed { code, .. }) => {
-            let refused = *code == Some(LDAP_INVALID_CREDENTIALS);
-            refused.then_some((Of::Directory, Word::Refused(*code)))
+        (Place::Controller, StepEnd::Failed { error_id, code, .. })
+            if *code == Some(LDAP_INVALID_CREDENTIALS) && error_id.starts_with("Ldap") =>
+        {
+            Some((Of::Directory, Word::Refused(*code)))
         }
-        (Place::Controller, _) => None,
-        (Place::Pc, _) if step.phase != Phase::Repair => None,
-        (Place::Pc, end) => {
+        (_, _) if !matches!(step.phase, Phase::Preflight | Phase::Repair) => None,
+        (_, end) => {
             let word = match machine::credential_refusal(end) {
                 Some(code) => Word::Refused(Some(code)),
                 None if machine::credential_proven(end) => Word::Proven,
                 None => Word::Nothing,
             };
+            // A step that was given no account says nothing of any.
             Some((Of::Step(step.clone()), word))
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
-use fleetmend_playbooks::{DecisionError, Language, Situation};
+use fleetmend_playbooks::{DecisionError, Language, RebootWindow, Situation};
 use serde_json::{Map, Value};
 
 use super::hour_window::HourWindow;
+use super::lanes::RestartLimits;
 use super::own_names::own_names;
 use crate::program::{Job, Parameters, Program};
 
@@ -87,6 +88,8 @@ pub struct RunLimits {
     pub phase: Duration,
     /// How long the journal may take to store one event.
     pub journal: Duration,
+    /// How long things around a restart take.
+    pub restart: RestartLimits,
 }
 
 impl Default for RunLimits {
@@ -101,6 +104,7 @@ impl Default for RunLimits {
             logon: Duration::from_secs(60),
             phase: Duration::from_secs(15 * 60),
             journal: Duration::from_secs(30),
+            restart: RestartLimits::default(),
         }
     }
 }
@@ -134,6 +138,15 @@ impl RunPlan {
         Ok(())
     }
 
+    /// Returns the hours for restarts as they are now, by the controller's clock.
+    pub(crate) fn reboot_window(&self) -> Option<RebootWindow> {
+        let window = self.reboots.window?;
+        Some(RebootWindow {
+            text: window.to_string(),
+            open_for: window.open_for(jiff::Zoned::now().time()),
+        })
+    }
+
     /// Returns what the decision knows of one PC beside its facts.
     pub(crate) fn situation(&self, host: &Host) -> Result<Situation, DecisionError> {
         let (Job::Playbook(programs), Some(program)) = (&self.job, self.program(host)) else {
@@ -155,9 +168,7 @@ impl RunPlan {
             ),
         ];
         Ok(Situation {
-            preflights: BTreeMap::new(),
-            reboots: 0,
-            reboot_window: None,
+            reboot_window: self.reboot_window(),
             params: values,
             host: about
                 .into_iter()

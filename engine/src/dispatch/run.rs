@@ -84,7 +84,7 @@ async fn from(plan: RunPlan, mut ports: Ports, past: Past, first: Event) -> RunR
     );
     let mut report = match recorder.record(first).await {
         Ok(record) => {
-            let mut report = Dispatcher::new(plan, recorder.clone(), soft, ports, past)
+            let mut report = Dispatcher::new(plan, recorder.clone(), soft, ports, past, record.run)
                 .dispatch()
                 .await;
             report.run = Some(record.run);

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetmend_model::{HostEvent, Place, StepEnd, StepRef};
+use fleetmend_model::{HostEvent, Place, Secret, StepEnd, StepRef};
 use fleetmend_playbooks::SecretFrom;
-use fleetmend_transport::{ExecOutput, Limits, Script, SessionError, StepRequest};
+use fleetmend_transport::{
+    ExecOutput, Limits, Script, Session, SessionError, StepReply, StepRequest,
+};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,10 +20,14 @@ use super::host_task::{GRACE, Pc, millis};
 use super::recorder::Halted;
 use super::scrub::scrub;
 use crate::machine::{self, Call};
+use crate::own::is_lock;
 use crate::program::{ExecJob, Job, Program, StepPlan, StepRun};
 
 /// How much of each stream of a command by hand the journal keeps.
 const KEPT_OUTPUT: usize = 64 * 1024;
+
+/// The field in which a script answers the secret that it made.
+const MADE: &str = "made";
 
 impl Pc {
     /// Waits as long as the call says, stores the intent, sends, stores the end.
@@ -53,29 +60,43 @@ impl Pc {
         call: Call,
         token: CancellationToken,
     ) -> Result<(), Halted> {
-        let Call { step, params, .. } = call;
-        let Some(plan) = program.step(&step) else {
+        let Some(plan) = program.step(&call.step) else {
             let reason = "the playbook has no such step".to_owned();
             return self
-                .ended(step, StepEnd::NotRun { reason }, Instant::now())
+                .ended(call.step, StepEnd::NotRun { reason }, Instant::now())
                 .await;
         };
-        let script = match &plan.run {
-            StepRun::Script(script) => script.clone(),
-            StepRun::Reboot | StepRun::Logon(_) | StepRun::Elsewhere(_) => {
-                let reason = "the engine cannot do this yet".to_owned();
-                let end = StepEnd::NotRun { reason };
-                return self.ended(step, end, Instant::now()).await;
-            }
+        match &plan.run {
+            StepRun::Script(script) => self.run_script(plan, script, call, token).await,
             StepRun::Action(action) => {
                 let judge = program.judge.as_ref();
-                return self
-                    .run_action(plan, *action, judge, (step, params), token)
-                    .await;
+                self.run_action(plan, *action, judge, (call.step, call.params), token)
+                    .await
             }
-        };
+            StepRun::Reboot => Box::pin(self.run_reboot(program, plan, call, token)).await,
+            StepRun::Logon(logon) => {
+                Box::pin(self.run_logon(program, plan, logon, call.step, token)).await
+            }
+            StepRun::Elsewhere(script) => {
+                Box::pin(self.run_elsewhere(plan, script, call, token)).await
+            }
+        }
+    }
+
+    async fn run_script(
+        &mut self,
+        plan: &StepPlan,
+        script: &Arc<Script>,
+        Call {
+            step, mut params, ..
+        }: Call,
+        token: CancellationToken,
+    ) -> Result<(), Halted> {
+        if is_lock(&step) {
+            params = self.lock_params();
+        }
         let start = Instant::now();
-        let request = match self.request(plan, script, params) {
+        let request = match self.request(plan, script.clone(), params) {
             Ok(request) => request,
             // Never announced: it certainly did not come to the PC.
             Err(end) => return self.ended(step, end, start).await,
@@ -87,14 +108,35 @@ impl Pc {
         })
         .await?;
         let start = Instant::now();
-        let end = self.send(&request, plan, &token).await;
+        let mut end = self.send(&request, plan.deadline, &token).await;
+        self.take_made(plan, &mut end);
         self.tell_gate(plan, &end);
         self.ended(step, end, start).await
     }
 
+    /// Takes the secret that a script has made out of its answer.
+    pub(super) fn take_made(&mut self, plan: &StepPlan, end: &mut StepEnd) {
+        let (Some(name), StepEnd::Answered { answer }) = (&plan.makes, end) else {
+            return;
+        };
+        let Some(made) = answer.get_mut(MADE) else {
+            return;
+        };
+        // Null is what its schema allows beside the secret.
+        if let Value::String(secret) = made.take() {
+            self.made.insert(name.clone(), Secret::new(secret));
+        }
+    }
+
+    /// Returns the parameters with which a PC is held.
+    pub(super) fn lock_params(&self) -> Map<String, Value> {
+        let run = Value::from(self.shared.run.to_string());
+        [("run".to_owned(), run)].into_iter().collect()
+    }
+
     /// Builds the request with the secrets that the step needs. One that was made by an earlier
     /// step is gone if the run was cut in between.
-    fn request(
+    pub(super) fn request(
         &self,
         plan: &StepPlan,
         script: Arc<Script>,
@@ -106,9 +148,12 @@ impl Pc {
             match from {
                 SecretFrom::Credential(parameter) => {
                     let held = self.held.iter().find(|held| held.parameter == *parameter);
-                    if let Some(held) = held {
-                        credentials.insert(name.clone(), held.credential.clone());
-                    }
+                    let Some(held) = held else {
+                        return Err(StepEnd::NotRun {
+                            reason: format!("the credential {parameter} that it needs is not set"),
+                        });
+                    };
+                    credentials.insert(name.clone(), held.credential.clone());
                 }
                 SecretFrom::Made(made) => {
                     let Some(secret) = self.made.get(made) else {
@@ -128,10 +173,10 @@ impl Pc {
         })
     }
 
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         request: &StepRequest,
-        plan: &StepPlan,
+        deadline: Duration,
         token: &CancellationToken,
     ) -> StepEnd {
         let Some(session) = self.session.as_mut() else {
@@ -144,31 +189,20 @@ impl Pc {
                 reason: "cancelled".to_owned(),
             };
         }
-        let limits = Limits::within(plan.deadline, token);
-        let reply = timeout(plan.deadline + GRACE, session.run_step(request, &limits)).await;
-        let error = match reply {
-            Ok(Ok(reply)) => {
+        match ask(session.as_mut(), request, deadline, token).await {
+            Ok(reply) => {
                 let secretless = self.held.is_empty() && self.made.is_empty();
                 if secretless && !reply.diagnostics.is_empty() {
-                    let host = &self.host.name;
-                    tracing::debug!(%host, step = %plan.name, lines = ?reply.diagnostics, "said");
+                    let (host, script) = (&self.host.name, &request.script.name);
+                    tracing::debug!(%host, %script, lines = ?reply.diagnostics, "said");
                 }
-                return match reply.answer {
-                    Ok(answer) => StepEnd::Answered { answer },
-                    Err(failure) => StepEnd::Failed {
-                        error_id: failure.error_id,
-                        code: failure.code,
-                        message: failure.message,
-                    },
-                };
+                told(reply)
             }
-            Ok(Err(error)) => error,
-            Err(_) => SessionError::Deadline {
-                limit: plan.deadline,
-            },
-        };
-        self.session = None;
-        lost(&error)
+            Err(error) => {
+                self.session = None;
+                lost(&error)
+            }
+        }
     }
 
     async fn run_exec(
@@ -235,9 +269,10 @@ impl Pc {
     }
 
     /// Closes the gate on a refusal before anything else is awaited.
-    fn tell_gate(&self, plan: &StepPlan, end: &StepEnd) {
+    pub(super) fn tell_gate(&self, plan: &StepPlan, end: &StepEnd) {
         let given = |parameter: &String| plan.credentials().any(|name| name == parameter);
         for held in self.held.iter().filter(|held| given(&held.parameter)) {
+            let Some(pass) = &held.pass else { continue };
             if let Some(code) = machine::credential_refusal(end) {
                 let refusal = Refusal {
                     account: held.credential.user.clone(),
@@ -248,15 +283,39 @@ impl Pc {
                 let key = Key::Credential(held.name.clone());
                 self.shared.gate.refuse(&key, &refusal);
             } else if machine::credential_proven(end) {
-                held.pass.prove();
+                pass.prove();
             } else if !matches!(end, StepEnd::NotRun { .. }) {
-                held.pass.used();
+                pass.used();
             }
         }
     }
 }
 
-fn lost(error: &SessionError) -> StepEnd {
+/// Sends one step over a session and waits for its answer.
+pub(super) async fn ask(
+    session: &mut dyn Session,
+    request: &StepRequest,
+    deadline: Duration,
+    token: &CancellationToken,
+) -> Result<StepReply, SessionError> {
+    let limits = Limits::within(deadline, token);
+    let reply = timeout(deadline + GRACE, session.run_step(request, &limits)).await;
+    reply.unwrap_or(Err(SessionError::Deadline { limit: deadline }))
+}
+
+/// Returns how a step ended that told something.
+pub(super) fn told(reply: StepReply) -> StepEnd {
+    match reply.answer {
+        Ok(answer) => StepEnd::Answered { answer },
+        Err(failure) => StepEnd::Failed {
+            error_id: failure.error_id,
+            code: failure.code,
+            message: failure.message,
+        },
+    }
+}
+
+pub(super) fn lost(error: &SessionError) -> StepEnd {
     let reason = error.to_string();
     if error.may_have_run() {
         StepEnd::Unknown { reason }

@@ -12,6 +12,9 @@ pub enum Action {
     Connect,
     /// Store `StepStarted`, run the step, store `StepEnded`.
     Run(Call),
+    /// The PC was told to restart by this step, before the run was cut: wait until it is back,
+    /// then store `StepEnded`. There is no session.
+    Await(Call),
     /// Store this event; nothing is sent for it.
     Note(HostEvent),
     /// Store `Finished` with this.
@@ -25,6 +28,8 @@ pub enum Action {
 pub struct Call {
     /// Which step.
     pub step: StepRef,
+    /// The PC of the inventory on which it runs, if that is another one.
+    pub on: Option<HostName>,
     /// Its parameters, secrets left out.
     pub params: Map<String, Value>,
     /// Wait so long first.

@@ -105,6 +105,7 @@ impl Machine<'_> {
         let params = judge.params(&step, facts, evidence, &situation).ok()?;
         Some(Action::Run(Call {
             step,
+            on: None,
             params,
             pause: Duration::ZERO,
             shielded: false,

@@ -45,4 +45,6 @@ pub struct Context<'a> {
     pub directory_refused: Option<&'a str>,
     /// Whether the time of the present phase is used up: no further step of it is begun.
     pub overdue: bool,
+    /// Whether so much time has passed since the last diagnosis that it must not be acted upon.
+    pub aged: bool,
 }

@@ -34,7 +34,7 @@ impl Machine<'_> {
         match decision {
             Decision::Healthy => self.healthy(),
             Decision::Try { rung, reason, .. } => self.try_rung(rung, &reason),
-            Decision::Preflight { rung, .. } => self.try_rung(rung, ""),
+            Decision::Preflight { rung, .. } => self.preflight(&rung),
             Decision::Blocked {
                 cause,
                 guard,
@@ -67,9 +67,9 @@ impl Machine<'_> {
     /// refused us, if the rung would need one of them.
     fn decision(self) -> Result<Decision, DecisionError> {
         let facts = self.facts();
-        let mut situation = self.situation();
+        let mut situation = self.situation_to_decide();
         let decision = self.program.judge.decide(&facts, &situation)?;
-        let Decision::Try { rung, .. } = &decision else {
+        let (Decision::Try { rung, .. } | Decision::Preflight { rung, .. }) = &decision else {
             return Ok(decision);
         };
         if !self.needs_refused(rung) {
@@ -86,7 +86,11 @@ impl Machine<'_> {
             situation.offline_join = false;
         }
         let without = self.program.judge.decide(&facts, &situation)?;
-        let fits = matches!(&without, Decision::Try { rung, .. } if !self.needs_refused(rung));
+        let fits = matches!(
+            &without,
+            Decision::Try { rung, .. } | Decision::Preflight { rung, .. }
+                if !self.needs_refused(rung)
+        );
         if fits {
             return Ok(without);
         }
@@ -132,7 +136,7 @@ impl Machine<'_> {
             return Some(why);
         }
         let evidence = self.evidence(last)?;
-        let Ok(VerifyVerdict::NotProven { reason, .. }) = self.verdict(&evidence) else {
+        let Ok(VerifyVerdict::NotProven { reason, .. }) = self.verdict(last, &evidence) else {
             return None;
         };
         let directory = self.verify_unasked(last).map_or_else(String::new, |why| {
@@ -165,6 +169,9 @@ impl Machine<'_> {
                 detail: "the decision names a rung that is not there or was tried".to_owned(),
             };
             return Action::Finish(ending::playbook_error(self.state, &error));
+        }
+        if let Some(action) = self.lock(&rung) {
+            return action;
         }
         let language = self.context.situation.language;
         let caution = self.program.judge.caution(&rung, language);

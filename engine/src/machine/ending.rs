@@ -3,7 +3,7 @@
 use fleetmend_model::{Cause, Outcome, OutcomeClass, Place, Platform, StepEnd, StepRef};
 use fleetmend_playbooks::DecisionError;
 
-use super::state::{Consulted, Link, PcState};
+use super::state::{Consulted, Link, PcState, RungState};
 use super::{Ending, evidence};
 use crate::connect_failure;
 
@@ -32,7 +32,9 @@ impl Story {
         let gap = if self.reason.is_empty() { "" } else { "; " };
         self.reason = format!("{}{gap}{}", self.reason, hazard.caution);
         let again = format!("run again: {} is then begun anew", hazard.rung);
+        let not_back = state.rung.as_ref().and_then(RungState::not_back).is_some();
         self.next = match class {
+            OutcomeClass::Unreachable if not_back => format!("{}; {again}", self.next),
             OutcomeClass::Unknown | OutcomeClass::Unreachable | OutcomeClass::Skipped => again,
             _ if self.next.is_empty() || self.next.starts_with("run ") => again,
             _ => format!("{}; then {again}", self.next),
@@ -144,6 +146,15 @@ pub(super) fn not_connected(state: &PcState, why: &str, reason: &str) -> Ending 
             ),
         );
     }
+    if let Some(done) = state.rung.as_ref().and_then(done_until_restart) {
+        let outcome = connect_failure::outcome(why);
+        let next = connect_failure::advice(why);
+        return end(
+            state,
+            outcome,
+            Story::new(format!("{reason}; {done}"), next),
+        );
+    }
     if let Some(cause) = state.found.as_ref().filter(|_| state.changed) {
         return end(
             state,
@@ -164,6 +175,33 @@ pub(super) fn not_connected(state: &PcState, why: &str, reason: &str) -> Ending 
     let outcome = connect_failure::outcome(why);
     let next = connect_failure::advice(why);
     end(state, outcome, Story::new(reason, next))
+}
+
+/// Returns what a rung had done when the PC did not come back from a restart.
+fn done_until_restart(rung: &RungState) -> Option<String> {
+    let ordered = rung.not_back()?;
+    let steps: Vec<&str> = rung
+        .answers
+        .iter()
+        .filter(|(_, answer)| !answer.is_null())
+        .map(|(step, _)| step.as_str())
+        .collect();
+    let steps = if steps.is_empty() {
+        "no step before it".to_owned()
+    } else {
+        steps.join(", ")
+    };
+    Some(format!(
+        "{} had done: {steps}; its {} ordered the restart at {}",
+        rung.id, ordered.step.step, ordered.at
+    ))
+}
+
+pub(super) fn held_by_other(state: &PcState) -> Ending {
+    let next = connect_failure::advice(connect_failure::OTHER_CONTROLLER).to_owned();
+    let reason = "another controller works on the PC, or it could not be told that none does";
+    let guard = connect_failure::OTHER_CONTROLLER;
+    blocked(state, guard, reason.to_owned(), next)
 }
 
 pub(super) fn lost(state: &PcState, step: &StepRef, sent: bool, reason: &str) -> Ending {

@@ -10,7 +10,11 @@ mod context;
 mod decide;
 mod ending;
 mod evidence;
+mod lock;
+mod logon;
 mod next;
+mod preflight;
+mod reboot;
 mod refusal;
 mod resumed;
 mod rung;
@@ -19,7 +23,12 @@ mod state;
 pub use action::{Action, Call, Ending};
 pub use context::{Context, Stop, Work};
 pub use ending::{blocked, cut_off, halted, other_platform, playbook_error};
-pub use next::{MAX_CONNECTS, MAX_STARTS, next};
+pub use logon::{LOGON_REFUSED, kept_account};
+pub use next::{MAX_CONNECTS, MAX_STARTS, lanes, next};
+pub use preflight::Preflight;
+pub use reboot::{
+    DID_NOT_RESTART, NOT_BACK, OTHER_CONTROLLER, Ordered, RESTART_REFUSED, is_new_boot,
+};
 use refusal::credential_not_asked;
 pub use refusal::{credential_proven, credential_refusal};
 pub use state::{Consulted, Diagnosis, Hazard, Link, PcState, RungState, Running};

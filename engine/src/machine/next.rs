@@ -5,16 +5,18 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fleetmend_model::{Facts, HostEvent, Phase, StepEnd, StepRef};
-use fleetmend_playbooks::{DecisionError, Situation, VerifyVerdict};
+use fleetmend_model::{Facts, HostEvent, HostName, Phase, StepEnd, StepRef};
+use fleetmend_playbooks::{DecisionError, PreflightEnd, Situation, VerifyVerdict};
 use serde_json::{Map, Value};
 
 use super::consult::{self, with_directory};
 use super::ending;
+use super::reboot::cut_under;
 use super::rung::rung_next;
 use super::state::{Consulted, Diagnosis, Link, PcState, RungState};
 use super::{Action, Call, Context, Stop, Work};
-use crate::program::{ExecJob, Program, RungPlan, StepPlan};
+use crate::own::is_lock;
+use crate::program::{ExecJob, Program, RungPlan, StepPlan, StepRun};
 
 /// How often a PC is connected to in one run: once, and once more after a lost connection. The
 /// account was accepted the first time, so the second logon risks no lockout.
@@ -30,14 +32,17 @@ pub fn next(work: Work<'_>, context: &Context<'_>, state: &PcState) -> Action {
         return Action::Done;
     }
     if let Some(running) = &state.running {
-        // Only a replay comes here: the controller died under the step.
-        return Action::Note(HostEvent::StepEnded {
-            step: running.step.clone(),
-            end: StepEnd::Unknown {
-                reason: "the run ended under it".to_owned(),
-            },
-            elapsed_ms: 0,
-        });
+        let call = |program: &Program, step: &StepRef| {
+            let machine = Machine {
+                program,
+                context,
+                state,
+            };
+            machine.call(step.clone(), Duration::ZERO, true).ok()
+        };
+        if let Some(action) = cut_under(work, context.stop, state, running, call) {
+            return action;
+        }
     }
     if context.stop == Stop::Cut {
         return Action::Finish(ending::cut_off(state, "interrupted"));
@@ -97,6 +102,7 @@ fn exec(context: &Context<'_>, state: &PcState) -> Action {
         None if context.stop == Stop::Soft => Action::Finish(ending::halted(state, "interrupted")),
         None => Action::Run(Call {
             step: ExecJob::step(),
+            on: None,
             params: Map::new(),
             pause: Duration::ZERO,
             shielded: true,
@@ -124,16 +130,15 @@ impl Machine<'_> {
         if let Some(action) = self.after_rung() {
             return action;
         }
+        let stale = state.stale || self.context.aged;
         match &state.diagnosis {
-            Diagnosis::Facts(facts) if !state.stale => self.decide(facts),
+            Diagnosis::Facts(facts) if !stale => self.decide(facts),
             Diagnosis::Failed {
                 error_id,
                 code,
                 message,
-            } if !state.stale => {
-                Action::Finish(ending::diagnose_failed(state, error_id, *code, message))
-            }
-            Diagnosis::Odd(answer) if !state.stale => {
+            } if !stale => Action::Finish(ending::diagnose_failed(state, error_id, *code, message)),
+            Diagnosis::Odd(answer) if !stale => {
                 let step = self.diagnose_step();
                 let error = self.program.judge.accept(&step, answer).err();
                 Action::Finish(ending::odd_answer(state, &step, error.as_ref()))
@@ -166,7 +171,7 @@ impl Machine<'_> {
             )));
         }
         let evidence = self.evidence(last)?;
-        match self.verdict(&evidence) {
+        match self.verdict(last, &evidence) {
             Err(error) => Some(Action::Finish(ending::playbook_error(self.state, &error))),
             Ok(VerifyVerdict::RebootPending) => {
                 Some(Action::Finish(ending::reboot_pending(self.state, &last.id)))
@@ -185,25 +190,48 @@ impl Machine<'_> {
 
     /// Returns the action that runs a step, or the ending if its parameters cannot be told.
     pub(super) fn run(self, step: StepRef, pause: Duration, shielded: bool) -> Action {
-        match self
-            .program
-            .judge
-            .params(&step, &self.facts(), None, &self.situation())
-        {
-            Ok(params) => Action::Run(Call {
-                step,
-                params,
-                pause,
-                shielded,
-            }),
+        match self.call(step, pause, shielded) {
+            Ok(call) => Action::Run(call),
             Err(error) => Action::Finish(ending::playbook_error(self.state, &error)),
         }
     }
 
-    pub(super) fn verdict(self, evidence: &Value) -> Result<VerifyVerdict, DecisionError> {
+    fn call(self, step: StepRef, pause: Duration, shielded: bool) -> Result<Call, DecisionError> {
+        let (judge, facts) = (&self.program.judge, self.facts());
+        let situation = self.situation_to_ask(&step);
+        let params = judge.params(&step, &facts, None, &situation)?;
+        let plan = self.program.step(&step);
+        let on = match plan.map(|plan| &plan.run) {
+            Some(StepRun::Elsewhere(_)) => {
+                Some(HostName(judge.elsewhere(&step, &facts, &situation)?))
+            }
+            _ => None,
+        };
+        Ok(Call {
+            step,
+            on,
+            params,
+            pause,
+            shielded,
+        })
+    }
+
+    /// Returns what the PC has in common with others that must not all restart at once.
+    fn lanes(self) -> Result<Vec<String>, DecisionError> {
+        let judge = &self.program.judge;
+        judge.lanes(&self.facts(), &self.situation())
+    }
+
+    pub(super) fn verdict(
+        self,
+        rung: &RungState,
+        evidence: &Value,
+    ) -> Result<VerifyVerdict, DecisionError> {
+        let mut situation = self.situation();
+        preflight_of(rung, &mut situation);
         self.program
             .judge
-            .verdict(evidence, &self.facts(), &self.situation())
+            .verdict(evidence, &self.facts(), &situation)
     }
 
     /// Returns what diagnose found, with the directory's answer as `directory`.
@@ -234,8 +262,12 @@ impl Machine<'_> {
     pub(super) fn situation(self) -> Situation {
         let mut situation = self.context.situation.clone();
         situation.tried = self.tried();
+        situation.reboots = self.state.reboots;
         if let Some(rung) = self.state.rung.as_ref().or(self.state.last.as_ref()) {
             situation.answers.clone_from(&rung.answers);
+        }
+        if let Some(rung) = &self.state.rung {
+            preflight_of(rung, &mut situation);
         }
         situation
     }
@@ -278,6 +310,29 @@ impl Machine<'_> {
     }
 }
 
+/// Gives the situation what the rung's preflight answered before it was begun.
+fn preflight_of(rung: &RungState, situation: &mut Situation) {
+    let answers = PreflightEnd::Answered(rung.preflight.clone());
+    situation.preflights.insert(rung.id.clone(), answers);
+}
+
+/// Returns the lanes of the PC: of the PCs of one lane only so many may be restarting at once.
+///
+/// # Errors
+/// [`DecisionError`] when facts and playbook disagree.
+pub fn lanes(
+    program: &Program,
+    context: &Context<'_>,
+    state: &PcState,
+) -> Result<Vec<String>, DecisionError> {
+    Machine {
+        program,
+        context,
+        state,
+    }
+    .lanes()
+}
+
 impl Work<'_> {
     fn makes(self, rung: &str) -> bool {
         matches!(self, Work::Playbook(program) if program.makes(rung))
@@ -298,11 +353,16 @@ impl Program {
             Phase::Verify => {
                 consult::or(self.verify.consult.as_ref(), &self.verify.step, &step.step)
             }
-            Phase::Repair => {
+            Phase::Repair if is_lock(step) => Some(&self.own.lock),
+            Phase::Preflight | Phase::Repair => {
                 let rung: &RungPlan = self.rungs.get(step.rung.as_deref()?)?;
-                rung.steps.iter().find(|plan| plan.name == step.step)
+                let steps = match step.phase {
+                    Phase::Preflight => &rung.preflight,
+                    _ => &rung.steps,
+                };
+                steps.iter().find(|plan| plan.name == step.step)
             }
-            Phase::Preflight | Phase::Exec => None,
+            Phase::Exec => None,
         }
     }
 }

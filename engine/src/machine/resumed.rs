@@ -10,7 +10,7 @@ impl PcState {
     /// A PC with a result keeps it. A question that was being asked is asked again; a step that
     /// may have changed something is not, its end becomes unknown and a diagnosis tells. A rung
     /// that has changed something is gone on with, one that has not is given up, to be chosen
-    /// anew. Connections and beginnings of rungs are counted from here; a refused logon stays one.
+    /// anew. A PC that was told to restart is waited for. Connections and beginnings of rungs are counted from here; a refused logon stays one.
     #[must_use]
     pub fn resumed(mut self) -> Self {
         if self.result.is_some() {
@@ -24,15 +24,27 @@ impl PcState {
             self.running = None;
         }
         let keep = match &self.link {
-            Link::Failed { why, .. } => why != connect_failure::INTERRUPTED,
+            Link::Failed { why, .. } => {
+                ![connect_failure::INTERRUPTED, connect_failure::AFTER_REBOOT]
+                    .contains(&why.as_str())
+            }
             Link::None | Link::Connecting | Link::Up | Link::Lost { .. } => false,
         };
         if !keep {
             self.link = Link::None;
         }
         self.connects = 0;
+        self.held = None;
         self.starts.clear();
         let changing = self.running.is_some();
+        let open = self
+            .rung
+            .as_ref()
+            .is_some_and(|rung| !rung.changed && !rung.proving);
+        if changing && open {
+            // If the step turns out not to have run, the rung is chosen anew.
+            self.stale = true;
+        }
         match &mut self.rung {
             Some(rung) if rung.changed || rung.stopped || rung.proving || changing => {}
             Some(rung) => {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use fleetmend_model::{HostEvent, Phase, Place, StepEnd, StepRef};
+use fleetmend_model::{HostEvent, Phase, StepEnd, StepRef};
 use fleetmend_playbooks::VerifyVerdict;
 
 use super::next::Machine;
 use super::state::RungState;
 use super::{Action, Stop, ending};
-use crate::program::StepPlan;
+use crate::program::{StepPlan, StepRun};
 
 pub(super) fn rung_next(machine: Machine<'_>, rung: &RungState) -> Action {
     if rung.proving {
@@ -56,13 +56,17 @@ fn step_next(machine: Machine<'_>, rung: &RungState, step: &StepPlan) -> Action 
     let refused = step
         .credentials()
         .any(|name| machine.context.refused.contains_key(name));
-    let shut = step.place() == Place::Controller && machine.context.directory_refused.is_some();
+    let in_directory = matches!(step.run, StepRun::Action(_));
+    let shut = in_directory && machine.context.directory_refused.is_some();
     if refused || shut {
         return if rung.changed {
             verify_next(machine, rung)
         } else {
             over(rung, false)
         };
+    }
+    if let Some(action) = machine.lock(&rung.id) {
+        return action;
     }
     let shielded = step.changes || rung.changed;
     machine.run(name, Duration::ZERO, shielded)
@@ -90,7 +94,7 @@ fn verify_next(machine: Machine<'_>, rung: &RungState) -> Action {
             .program
             .judge
             .accept(&step, raw)
-            .and_then(|()| machine.verdict(&evidence));
+            .and_then(|()| machine.verdict(rung, &evidence));
         match verdict {
             Ok(VerifyVerdict::Proven) => return over(rung, true),
             // What the machine says of these two, it says once the rung is over.

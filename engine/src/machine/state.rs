@@ -6,6 +6,9 @@ use fleetmend_model::{Cause, Facts, HostEvent, HostResult, Phase, Place, StepEnd
 use serde_json::{Map, Value};
 
 use super::evidence;
+use super::preflight::Preflight;
+use super::reboot::Ordered;
+use crate::own::is_lock;
 
 /// Everything known of one PC in one run. Equal events give equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +25,8 @@ pub struct PcState {
     pub consulted: Option<Consulted>,
     /// What the directory said before anything was changed, cut down to what evidence needs.
     pub before: Option<Value>,
+    /// What the preflights of rungs brought since, by rung.
+    pub preflights: BTreeMap<String, Preflight>,
     /// Whether something ran since that may have changed the PC.
     pub stale: bool,
     /// What the last diagnosis adds up to.
@@ -47,6 +52,14 @@ pub struct PcState {
     pub proven: Option<String>,
     /// Whether any step that may change the PC has run.
     pub changed: bool,
+    /// Whether this session holds the PC against other controllers; unset, it was not asked.
+    pub held: Option<bool>,
+    /// How often the PC was restarted.
+    pub reboots: u32,
+    /// Steps of preflights and repairs that answered, in order.
+    pub answered: Vec<StepRef>,
+    /// Steps that log on afresh and were refused: the account is not tried again.
+    pub refused_logons: Vec<StepRef>,
     /// The step of a repair or of exec whose end nobody knows, until a diagnosis clears it up.
     pub doubt: Option<StepRef>,
     /// How the one step of an exec run ended.
@@ -159,6 +172,10 @@ pub struct RungState {
     pub answered: usize,
     /// What they answered, by name; null for one that was left out.
     pub answers: Map<String, Value>,
+    /// What its preflight answered, likewise.
+    pub preflight: Map<String, Value>,
+    /// The restart of the PC that it ordered last.
+    pub ordered: Option<Ordered>,
     /// How its last step ended.
     pub last_end: Option<(StepRef, StepEnd)>,
     /// Whether any of its steps may have run.
@@ -192,10 +209,17 @@ impl PcState {
     pub fn apply(mut self, event: &HostEvent) -> Self {
         match event {
             HostEvent::Connecting => {
+                // A session that was given up while the PC waited for its turn costs no attempt.
+                if self.link != Link::Up {
+                    self.connects = self.connects.saturating_add(1);
+                }
                 self.link = Link::Connecting;
-                self.connects = self.connects.saturating_add(1);
+                self.held = None;
             }
-            HostEvent::Connected { .. } => self.link = Link::Up,
+            HostEvent::Connected { .. } => {
+                self.link = Link::Up;
+                self.held = None;
+            }
             HostEvent::ConnectFailed { why, reason } => {
                 self.link = Link::Failed {
                     why: why.clone(),
@@ -214,7 +238,11 @@ impl PcState {
                 });
             }
             HostEvent::StepSkipped { step } => self.step_skipped(step),
-            HostEvent::RebootOrdered { .. } => {}
+            HostEvent::RebootOrdered {
+                step,
+                boot,
+                ordered,
+            } => self.reboot_ordered(step, boot, *ordered),
             HostEvent::StepEnded { step, end, .. } => self.step_ended(step, end),
             HostEvent::Diagnosed { cause } => {
                 self.found.get_or_insert_with(|| cause.clone());
@@ -224,9 +252,13 @@ impl PcState {
                 }
             }
             HostEvent::RungStarted { rung, caution } => {
+                let preflight = self.preflights.get(rung);
                 self.rung = Some(RungState {
                     id: rung.clone(),
                     caution: caution.clone(),
+                    preflight: preflight
+                        .map(|preflight| preflight.answers.clone())
+                        .unwrap_or_default(),
                     ..RungState::default()
                 });
                 self.tried.insert(rung.clone());
@@ -235,6 +267,8 @@ impl PcState {
                 *starts = starts.saturating_add(1);
             }
             HostEvent::RungEnded { rung, verified } => self.rung_ended(rung, *verified),
+            // What a person did there is over, like a run that ended.
+            HostEvent::HandedIn(handed) => self.result = Some(handed.result.clone()),
             HostEvent::Finished { result } => {
                 self.result = Some(result.clone());
                 // Nothing is asked of the PC any more; a fleet's facts need not stay in memory.
@@ -242,6 +276,8 @@ impl PcState {
                 self.consulted = None;
                 self.before = None;
                 self.stopped = BTreeMap::new();
+                self.preflights = BTreeMap::new();
+                self.answered = Vec::new();
                 self.rung = None;
                 self.last = None;
             }
@@ -259,6 +295,9 @@ impl PcState {
     }
 
     fn step_skipped(&mut self, step: &StepRef) {
+        if step.phase == Phase::Preflight {
+            self.preflight_skipped(step);
+        }
         if let Some(rung) = self.rung.as_mut().filter(|_| step.phase == Phase::Repair) {
             rung.answered += 1;
             rung.answers.insert(step.step.clone(), Value::Null);
@@ -286,9 +325,12 @@ impl PcState {
         if place == Place::Pc && (announced || step.phase != Phase::Repair) {
             self.link_after(step, end);
         }
+        self.reboot_ended(step, end);
+        self.logon_ended(step, end);
         match (step.phase, place) {
             (Phase::Diagnose, Place::Controller) => self.consulted(end),
             (Phase::Diagnose, Place::Pc) => self.diagnosed(end),
+            (Phase::Repair, _) if is_lock(step) => self.lock_ended(end),
             (Phase::Repair, _) => self.repair_step_ended(step, end, ran, changed),
             (Phase::Verify, Place::Controller) => {
                 if let Some(rung) = &mut self.rung {
@@ -296,7 +338,7 @@ impl PcState {
                 }
             }
             (Phase::Verify, Place::Pc) => self.verify_ended(step, end),
-            (Phase::Preflight, _) => {}
+            (Phase::Preflight, _) => self.preflight_ended(step, end, place),
             (Phase::Exec, _) => self.exec = Some(end.clone()),
         }
     }
@@ -312,6 +354,7 @@ impl PcState {
             sent,
             reason: reason.clone(),
         };
+        self.held = None;
     }
 
     fn consulted(&mut self, end: &StepEnd) {
@@ -340,6 +383,7 @@ impl PcState {
             StepEnd::NotRun { .. } | StepEnd::Unknown { .. } => return,
         };
         self.consulted = None;
+        self.preflights.clear();
         self.cause = None;
         self.stale = false;
         if matches!(self.diagnosis, Diagnosis::Facts(_)) {
@@ -372,6 +416,10 @@ impl PcState {
             answers: last
                 .as_ref()
                 .map(|last| last.answers.clone())
+                .unwrap_or_default(),
+            preflight: last
+                .as_ref()
+                .map(|last| last.preflight.clone())
                 .unwrap_or_default(),
             ..RungState::default()
         });

@@ -35,6 +35,7 @@ impl Member {
         self.asked
             .push((call.step.to_string(), call.params.clone()));
         match (call.step.phase, call.step.step.as_str()) {
+            (_, "lock") => json!({"held": true, "error": null}),
             (_, "directory") => {
                 let mut account = case("base-directory.yaml");
                 if self.mended {
@@ -93,6 +94,7 @@ fn walk(
         refused: &refused,
         directory_refused: None,
         overdue: false,
+        aged: false,
     };
     let mut events = Vec::new();
     let mut state = PcState::default();
@@ -121,6 +123,7 @@ fn walk(
                     },
                 ]
             }
+            Action::Await(call) => panic!("{call:?}"),
             Action::Note(event) => vec![event],
             Action::Finish(ending) => {
                 return (ending.into_result(HostName("pc-001".into()), 1), events);

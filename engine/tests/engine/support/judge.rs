@@ -8,7 +8,8 @@ use std::time::Duration;
 use fleetmend_engine::{Judge, Parameters, Program, RungPlan, StepPlan, StepRun, VerifyPlan};
 use fleetmend_model::{Cause, DirectoryAction, Facts, Phase, Platform, StepRef};
 use fleetmend_playbooks::{
-    Decision, DecisionError, Language, SecretFrom, Situation, StopKind, VerifyVerdict,
+    Decision, DecisionError, Language, Logon, PreflightEnd, SecretFrom, Situation, StopKind,
+    VerifyVerdict,
 };
 use fleetmend_transport::Script;
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ enum Needs {
     Nothing,
     Credential,
     Directory,
+    /// A preflight, and two restarts.
+    Restarts,
 }
 
 /// Rungs in order.
@@ -33,6 +36,8 @@ const ON_PC: Ladder = &[
 ];
 
 const IN_DIRECTORY: Ladder = &[("account", Needs::Directory), ("join", Needs::Credential)];
+
+const WITH_RESTARTS: Ladder = &[("rejoin", Needs::Restarts), ("join", Needs::Credential)];
 
 pub struct TestJudge {
     ladder: Ladder,
@@ -62,12 +67,60 @@ fn action(name: &str, action: DirectoryAction) -> StepPlan {
     }
 }
 
+fn other(name: &str, run: StepRun, changes: bool) -> StepPlan {
+    StepPlan {
+        run,
+        deadline: Duration::from_secs(20 * 60),
+        ..script(name, changes, vec![])
+    }
+}
+
+fn logon(name: &str, credential: Option<&str>, keep: bool) -> StepPlan {
+    let credential = credential.map(str::to_owned);
+    other(name, StepRun::Logon(Logon { credential, keep }), false)
+}
+
+/// Leaves, restarts, joins and restarts: a rung with a preflight, whose blob another PC makes.
+pub fn rejoin_program() -> Program {
+    let StepRun::Script(making) = script("blob", true, vec![]).run else {
+        panic!("a script");
+    };
+    let blob = StepPlan {
+        makes: Some("blob".to_owned()),
+        ..other("blob", StepRun::Elsewhere(making), true)
+    };
+    let from = SecretFrom::Made("blob".to_owned());
+    let rejoin = RungPlan {
+        preflight: vec![
+            script("safety", false, vec![]),
+            logon("account", None, false),
+        ],
+        again_if_cut: true,
+        ..rung(vec![
+            logon("rescue", Some("rescue_admin"), true),
+            blob,
+            script("keep_blob", true, vec![("blob".to_owned(), from)]),
+            other("restart_1", StepRun::Reboot, true),
+            script("rejoin", true, vec![]),
+            other("restart_2", StepRun::Reboot, true),
+        ])
+    };
+    Program {
+        judge: Arc::new(TestJudge {
+            ladder: WITH_RESTARTS,
+            parameters: &["domain", "blob", "rescue_admin", "grace"],
+        }),
+        ..of(WITH_RESTARTS, [("rejoin", rejoin), ("join", join())])
+    }
+}
+
 fn rung(steps: Vec<StepPlan>) -> RungPlan {
     RungPlan {
         needs_directory: steps
             .iter()
             .any(|step| matches!(step.run, StepRun::Action(_))),
         again_if_cut: false,
+        preflight: vec![],
         steps,
     }
 }
@@ -98,6 +151,7 @@ fn of(ladder: Ladder, rungs: impl IntoIterator<Item = (&'static str, RungPlan)>)
             attempts: 2,
             pause: Duration::from_secs(3),
         },
+        own: Arc::default(),
         judge: Arc::new(TestJudge {
             ladder,
             parameters: &["domain", "rotate"],
@@ -161,6 +215,52 @@ fn error(detail: &str) -> DecisionError {
     }
 }
 
+impl TestJudge {
+    /// What is decided on a rung with restarts, before any other.
+    fn restarts(&self, cause: &Cause, _: &Facts, situation: &Situation) -> Option<Decision> {
+        let (rung, _) = self
+            .ladder
+            .iter()
+            .find(|(_, needs)| *needs == Needs::Restarts)?;
+        let (rung, cause) = ((*rung).to_owned(), cause.clone());
+        if situation.tried.contains(&rung) {
+            return None;
+        }
+        let blocked = |guard: &str, reason: &str| {
+            Some(Decision::Blocked {
+                cause: cause.clone(),
+                guard: guard.into(),
+                reason: reason.into(),
+                next: "next".into(),
+            })
+        };
+        if situation.reboots + 2 > situation.max_reboots {
+            return blocked("needs-reboot", "it restarts");
+        }
+        if let Some(window) = &situation.reboot_window
+            && window
+                .open_for
+                .is_none_or(|left| left < Duration::from_secs(600))
+        {
+            return blocked("reboot-window", &window.text);
+        }
+        match situation.preflights.get(&rung) {
+            None => Some(Decision::Preflight { cause, rung }),
+            Some(PreflightEnd::Failed { step, reason }) => {
+                blocked("preflight", &format!("{step}: {reason}"))
+            }
+            Some(PreflightEnd::Answered(answers)) if answers["safety"]["safe"] == false => {
+                blocked("unsafe", "somebody is logged on")
+            }
+            Some(PreflightEnd::Answered(_)) => Some(Decision::Try {
+                cause,
+                rung,
+                reason: "it left".into(),
+            }),
+        }
+    }
+}
+
 impl Judge for TestJudge {
     fn parameters(
         &self,
@@ -213,6 +313,9 @@ impl Judge for TestJudge {
                 });
             }
             _ => {}
+        }
+        if let Some(decision) = self.restarts(&cause, facts, situation) {
+            return Ok(decision);
         }
         let open = self
             .ladder
@@ -275,14 +378,33 @@ impl Judge for TestJudge {
             "directory" if step.phase == Phase::Diagnose => {
                 facts.0.get("cause").is_some_and(|cause| cause != "healthy")
             }
+            "rescue" => situation.params.contains_key("rescue_admin"),
+            "blob" | "keep_blob" => situation.params.contains_key("blob"),
             "rotate" => situation.params.get("rotate") != Some(&Value::Bool(false)),
             _ => true,
         })
     }
 
+    fn lanes(&self, facts: &Facts, _: &Situation) -> Result<Vec<String>, DecisionError> {
+        let site = facts.0.get("site").and_then(Value::as_str);
+        Ok(site.map(str::to_owned).into_iter().collect())
+    }
+
+    fn elsewhere(
+        &self,
+        _: &StepRef,
+        facts: &Facts,
+        _: &Situation,
+    ) -> Result<String, DecisionError> {
+        let on = facts.0.get("on").and_then(Value::as_str);
+        Ok(on.unwrap_or("server").to_owned())
+    }
+
     fn caution(&self, rung: &str, language: Language) -> Option<String> {
         assert_eq!(language, Language::En);
-        (rung == "account").then(|| CAUTION.to_owned())
+        ["account", "rejoin"]
+            .contains(&rung)
+            .then(|| CAUTION.to_owned())
     }
 
     fn params(
@@ -299,6 +421,23 @@ impl Judge for TestJudge {
         }
         if step.step == "directory" && facts.0.get("nameless").is_some() {
             return Err(error("computer: null is no string"));
+        }
+        if let Some(rung) = step.rung.as_ref().filter(|rung| *rung == "rejoin") {
+            let known = situation.preflights.get(rung);
+            let safety = step.phase == Phase::Preflight && step.step == "safety";
+            match known {
+                Some(PreflightEnd::Answered(answers)) => {
+                    assert_eq!(answers.contains_key("safety"), !safety, "{step}");
+                }
+                other => panic!("{step}: {other:?}"),
+            }
+        }
+        let grace = situation.params.get("grace").cloned();
+        if step.step.starts_with("restart_") {
+            let minutes = grace.unwrap_or_else(|| Value::from(0));
+            return Ok([("grace_minutes".to_owned(), minutes)]
+                .into_iter()
+                .collect());
         }
         let host = situation.host.get("name").cloned().unwrap_or_default();
         Ok([

@@ -89,6 +89,23 @@ impl MemoryJournal {
     }
 }
 
+/// Tells whether a step was announced that has no end.
+pub fn is_amid_step(events: &[HostEvent]) -> bool {
+    let of_steps = |event: &&HostEvent| {
+        matches!(
+            event,
+            HostEvent::StepStarted { .. } | HostEvent::StepEnded { .. }
+        )
+    };
+    let last = events.iter().rev().find(of_steps);
+    matches!(last, Some(HostEvent::StepStarted { .. }))
+}
+
+/// Tells whether the last word is that the PC is to restart.
+pub fn is_ordered(events: &[HostEvent]) -> bool {
+    matches!(events.last(), Some(HostEvent::RebootOrdered { .. }))
+}
+
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn append(&self, event: Event) -> Result<Record, JournalError> {

@@ -21,9 +21,14 @@ use fleetmend_transport::{
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::life::Life;
 use super::memory::MemoryJournal;
-use super::{FakeDirectory, MADE, directory_program, program};
+use super::{FakeDirectory, MADE, directory_program, program, rejoin_program};
 
+/// What the provisioning host makes.
+pub const MADE_BLOB: &str = "blob-機密";
+/// The password of the account that a rung brings along.
+pub const RESCUE_PASSWORD: &str = "rescue-予備";
 pub const DOMAIN_PASSWORD: &str = "canary-秘密-pw";
 
 /// What a PC does when a step (or a connection) comes.
@@ -64,6 +69,10 @@ pub struct Pc {
     pub account: Vec<String>,
     /// Those that it was given to store.
     pub stored: Vec<String>,
+    /// How it restarts.
+    pub life: Life,
+    /// What diagnose tells beside the cause.
+    pub facts: Value,
 }
 
 impl Default for Pc {
@@ -79,6 +88,8 @@ impl Default for Pc {
             acts: BTreeMap::new(),
             account: Vec::new(),
             stored: Vec::new(),
+            life: Life::default(),
+            facts: json!({}),
         }
     }
 }
@@ -114,6 +125,12 @@ pub struct World {
     pub most_credential_users: AtomicUsize,
     /// How many secrets the directory has made.
     pub made: AtomicUsize,
+    /// Host and name of every script of the engine's own that was sent.
+    pub own: Mutex<Vec<(String, String)>>,
+    /// Host and user of every logon.
+    pub logons: Mutex<Vec<(String, String)>>,
+    /// How many PCs are amid a rung that restarts them, by site, and how many were at most.
+    pub amid: Mutex<BTreeMap<String, (usize, usize)>>,
 }
 
 impl World {
@@ -136,6 +153,9 @@ impl World {
             credential_users: AtomicUsize::new(0),
             most_credential_users: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
+            own: Mutex::default(),
+            logons: Mutex::default(),
+            amid: Mutex::default(),
         })
     }
 
@@ -177,6 +197,37 @@ impl World {
         }
     }
 
+    /// A plan with the playbook that restarts PCs, and a server on which blobs are made.
+    pub fn rejoin_plan(&self) -> RunPlan {
+        let plan = self.plan();
+        let (server, hosts) = plan
+            .hosts
+            .iter()
+            .cloned()
+            .partition::<Vec<_>, _>(|host| host.name.0 == "server");
+        RunPlan {
+            job: Job::Playbook(Arc::new(rejoin_program().into())),
+            hosts,
+            reboots: RebootPolicy {
+                max: 2,
+                ..RebootPolicy::default()
+            },
+            elsewhere: Arc::new(
+                server
+                    .into_iter()
+                    .map(|host| (host.name.clone(), host))
+                    .collect(),
+            ),
+            credentials_on_pcs: false,
+            ..plan
+        }
+    }
+
+    /// Adds a host that is none of the fleet.
+    pub fn add_server(&self, pc: Pc) {
+        self.pcs.lock().unwrap().insert("server".to_owned(), pc);
+    }
+
     /// How often the directory has given the account of this PC a password.
     pub fn resets(&self, host: &str) -> usize {
         self.pc(host).account.len()
@@ -196,11 +247,26 @@ impl World {
         );
     }
 
+    pub fn is_up(&self, host: &str) -> bool {
+        self.pcs.lock().unwrap().get_mut(host).unwrap().life.is_up()
+    }
+
+    fn refuses_now(&self, host: &str, user: &str) -> bool {
+        let mut pcs = self.pcs.lock().unwrap();
+        let life = &mut pcs.get_mut(host).unwrap().life;
+        if life.refuses.contains(&user) {
+            return true;
+        }
+        let refuses = life.boot > 1 && life.refusals > 0;
+        life.refusals -= usize::from(refuses);
+        refuses
+    }
+
     pub fn pc(&self, host: &str) -> Pc {
         self.pcs.lock().unwrap()[host].clone()
     }
 
-    fn violation(&self, text: String) {
+    pub fn violation(&self, text: String) {
         self.violations.lock().unwrap().push(text);
     }
 
@@ -231,7 +297,13 @@ impl World {
             pc.cause = None;
         }
         match step {
-            "diagnose" => json!({"cause": pc.cause.unwrap_or("healthy")}),
+            "diagnose" => {
+                let mut facts = pc.facts.clone();
+                facts["cause"] = json!(pc.cause.unwrap_or("healthy"));
+                facts
+            }
+            "safety" => json!({"safe": pc.facts.get("unsafe").is_none()}),
+            "blob" => json!({"code": 0, "made": MADE_BLOB}),
             "verify" => json!({"proof": if pc.cause.is_none() { "yes" } else { "no" }}),
             "join" => json!({"credential_error": null}),
             _ => json!({"done": true}),
@@ -386,6 +458,9 @@ fn unreachable(host: &Host, why: UnreachableWhy) -> ConnectError {
 impl Prober for FakeConnector {
     async fn probe(&self, host: &Host, limits: &Limits) -> Result<(), ConnectError> {
         let _counted = Counted::new(&self.0.probes, &self.0.most_probes);
+        if !self.0.is_up(&host.name.0) {
+            return Err(unreachable(host, UnreachableWhy::Refused));
+        }
         let pc = self.0.pc(&host.name.0);
         if pc.dead {
             return tokio::select! {
@@ -410,6 +485,7 @@ impl CredentialSource for FakeConnector {
         let password = match name.0.as_str() {
             "local-admin" => "local",
             "join-account" => DOMAIN_PASSWORD,
+            "rescue" => RESCUE_PASSWORD,
             _ => {
                 let detail = "nobody knows it".to_owned();
                 return Err(CredentialError {
@@ -434,7 +510,13 @@ impl Connector for FakeConnector {
         limits: &Limits,
     ) -> Result<Box<dyn Session>, ConnectError> {
         let world = &self.0;
-        assert_eq!(credential.password.reveal(), "local");
+        let password = match credential.user.as_str() {
+            "rescue" => RESCUE_PASSWORD,
+            _ => "local",
+        };
+        assert_eq!(credential.password.reveal(), password);
+        let logon = (host.name.0.clone(), credential.user.clone());
+        world.logons.lock().unwrap().push(logon);
         if world.journal.failed.load(Ordering::SeqCst) {
             world.violation(format!(
                 "{} was connected to after the journal failed",
@@ -453,7 +535,10 @@ impl Connector for FakeConnector {
             () = limits.cancel.cancelled() => return Err(ConnectError::Cancelled),
             () = tokio::time::sleep(pc.delay) => {}
         }
-        if pc.refuses_logon {
+        if !world.is_up(&host.name.0) {
+            return Err(unreachable(host, UnreachableWhy::TimedOut));
+        }
+        if pc.refuses_logon || world.refuses_now(&host.name.0, &credential.user) {
             return Err(ConnectError::AccessDenied {
                 address: host.address.clone(),
                 user: credential.user.clone(),
@@ -469,6 +554,7 @@ impl Connector for FakeConnector {
         let address = format!("{}:5985", host.address);
         Ok(Box::new(FakeSession {
             world: world.clone(),
+            boot: world.pc(&host.name.0).life.boot,
             host: host.name.0.clone(),
             reached: Reached {
                 transport: TransportKind::WinrmHttp,
@@ -481,6 +567,8 @@ impl Connector for FakeConnector {
 struct FakeSession {
     world: Arc<World>,
     host: String,
+    /// The boot in which it was opened; it ends with it.
+    boot: u64,
     reached: Reached,
 }
 
@@ -552,8 +640,24 @@ impl Session for FakeSession {
         step: &StepRequest,
         limits: &Limits,
     ) -> Result<StepReply, SessionError> {
+        let up = self.world.is_up(&self.host);
+        if !up || self.world.pc(&self.host).life.boot != self.boot {
+            return Err(SessionError::Unknown {
+                detail: "the PC is gone".into(),
+            });
+        }
+        if step.script.name.starts_with("engine/") {
+            return super::life::run_own(&self.world, &self.host, step).await;
+        }
         let name = step.script.name.trim_start_matches("test/").to_owned();
-        self.world.watch(&self.host, &name);
+        if name == "blob" {
+            // It runs for another PC, whose journal has it.
+            assert_eq!(self.host, "server");
+            let sent = (self.host.clone(), name.clone());
+            self.world.sent.lock().unwrap().push(sent);
+        } else {
+            self.world.watch(&self.host, &name);
+        }
         let world = self.world.clone();
         let _using = (!step.credentials.is_empty())
             .then(|| Counted::new(&world.credential_users, &world.most_credential_users));

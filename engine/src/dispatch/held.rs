@@ -1,0 +1,231 @@
+//! Credentials in the hands of a rung.
+
+use std::collections::BTreeSet;
+
+use fleetmend_model::{Credential, CredentialRef, HostEvent, Phase};
+use tokio::time::timeout;
+
+use super::clock::PhaseClock;
+use super::gate::{Closed, DOUBTS, Key, Pass};
+use super::host_task::Pc;
+use super::lanes::Turn;
+use super::recorder::Halted;
+use crate::machine::{self, Call, Ending, PcState};
+use crate::program::{RungPlan, StepPlan, StepRun};
+
+/// A credential in the hands of a rung.
+pub(super) struct Held {
+    pub(super) parameter: String,
+    pub(super) name: CredentialRef,
+    pub(super) credential: Credential,
+    /// None for an account of the PC itself, which no other PC can lock.
+    pub(super) pass: Option<Pass>,
+}
+
+/// Whose a credential is that a rung needs, and whom it reaches.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// A step of the rung logs on with it: it is an account of this PC.
+    own: bool,
+    /// Every step that is given it runs on another PC.
+    elsewhere: bool,
+}
+
+impl Reach {
+    fn of(plan: &RungPlan, parameter: &str) -> Self {
+        let own = plan.all().any(|step| match &step.run {
+            StepRun::Logon(logon) => logon.credential.as_deref() == Some(parameter),
+            _ => false,
+        });
+        let given = |step: &&StepPlan| step.credentials().any(|name| name == parameter);
+        let away = |step: &StepPlan| matches!(step.run, StepRun::Elsewhere(_));
+        Self {
+            own,
+            elsewhere: plan.all().filter(given).all(away),
+        }
+    }
+}
+
+impl Pc {
+    /// Takes hold of the credentials of a rung that was begun before a cut; returns the parameter
+    /// whose credential is not to be had.
+    pub(super) async fn hold_again(&mut self) -> Result<(), String> {
+        let rung = self.state.rung.as_ref().map(|rung| rung.id.clone());
+        let program = self.shared.plan.program(&self.host).cloned();
+        let plan = program.as_ref().zip(rung);
+        let Some(plan) = plan.and_then(|(program, rung)| program.rungs.get(&rung)) else {
+            return Ok(());
+        };
+        for parameter in self.to_hold(plan.credentials()) {
+            match self.hold(plan, &parameter).await {
+                Ok(Some(held)) => self.held.push(held),
+                Ok(None) | Err(_) => {
+                    self.held.clear();
+                    return Err(parameter);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the PC may restart, if the rung restarts it, takes hold of the credentials that
+    /// the rung needs, then notes its beginning. Returns the PC's ending if a credential is not to
+    /// be had; notes nothing if the machine must think again.
+    pub(super) async fn start_rung(
+        &mut self,
+        rung: String,
+        caution: Option<String>,
+    ) -> Result<Option<Ending>, Halted> {
+        self.held.clear();
+        self.made.clear();
+        self.must_hold = false;
+        let Some(program) = self.shared.plan.program(&self.host).cloned() else {
+            return Ok(None);
+        };
+        let Some(plan) = program.rungs.get(&rung) else {
+            return Ok(None);
+        };
+        if plan.reboots() {
+            match self.take_lane(&program).await? {
+                Turn::Now => {}
+                Turn::ThinkAgain => return Ok(None),
+                Turn::End(ending) => return Ok(Some(ending)),
+            }
+        } else {
+            self.lane = None;
+        }
+        for parameter in self.to_hold(plan.credentials()) {
+            match self.hold(plan, &parameter).await {
+                Ok(Some(held)) => self.held.push(held),
+                Ok(None) => {
+                    self.held.clear();
+                    return Ok(None);
+                }
+                Err(lack) => return Ok(Some(lack.ending(&self.state, &parameter))),
+            }
+        }
+        self.clock = PhaseClock::default();
+        self.note(HostEvent::RungStarted { rung, caution })
+            .await
+            .map(|()| None)
+    }
+
+    /// Takes hold of the credentials that a step of a preflight needs. Returns false if the
+    /// machine must think again, or the PC's ending.
+    pub(super) async fn hold_for_preflight(&mut self, call: &Call) -> Result<bool, Ending> {
+        let rung = call
+            .step
+            .rung
+            .as_ref()
+            .filter(|_| call.step.phase == Phase::Preflight);
+        let program = self.shared.plan.program(&self.host).cloned();
+        let plan = program
+            .as_ref()
+            .and_then(|program| Some((program.rungs.get(rung?)?, program.step(&call.step)?)));
+        let Some((plan, step)) = plan else {
+            return Ok(true);
+        };
+        self.held.clear();
+        for parameter in self.to_hold(step.credentials()) {
+            match self.hold(plan, &parameter).await {
+                Ok(Some(held)) => self.held.push(held),
+                Ok(None) => {
+                    self.held.clear();
+                    return Ok(false);
+                }
+                Err(lack) => return Err(lack.ending(&self.state, &parameter)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns the parameters of which hold must be taken: each once, without those that nobody
+    /// set, whose steps are left out.
+    fn to_hold<'a>(&self, parameters: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        let set = |name: &&str| {
+            let value = self.situation.params.get(*name);
+            value.is_some_and(|value| !value.is_null())
+        };
+        parameters.filter(set).map(str::to_owned).collect()
+    }
+
+    /// Returns the credential with leave to use it; `None` when the gate is closed or the run
+    /// is to stop.
+    async fn hold(&mut self, plan: &RungPlan, parameter: &str) -> Result<Option<Held>, Lack> {
+        let Some(name) = self.credential_name(parameter) else {
+            return Err(Lack::Missing(format!(
+                "the parameter {parameter} names no credential"
+            )));
+        };
+        let reach = Reach::of(plan, parameter);
+        let allowed = self.situation.credentials_for_pcs.contains(parameter);
+        if !(allowed || reach.own || reach.elsewhere) {
+            return Err(Lack::Missing(format!(
+                "the credential {name} is not among those of the run that may reach PCs"
+            )));
+        }
+        let key = Key::Credential(name.clone());
+        let pass = tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => return Ok(None),
+            pass = self.shared.gate.enter(&key), if !reach.own => match pass {
+                Ok(pass) => Some(pass),
+                Err(Closed::Refused) => return Ok(None),
+                Err(Closed::Doubted) => return Err(Lack::Unproven(name)),
+                Err(Closed::Unknown) => return Err(Lack::Missing(format!(
+                    "the credential {name} is not among those of the run"
+                ))),
+            },
+            () = std::future::ready(()), if reach.own => None,
+        };
+        let found = tokio::select! {
+            biased;
+            () = self.shared.soft.cancelled() => return Ok(None),
+            found = timeout(
+                self.shared.plan.limits.logon,
+                self.shared.credentials.credential(&name, &self.host),
+            ) => found,
+        };
+        match found {
+            Ok(Ok(credential)) => Ok(Some(Held {
+                parameter: parameter.to_owned(),
+                name,
+                credential,
+                pass,
+            })),
+            Ok(Err(error)) => Err(Lack::Missing(error.to_string())),
+            Err(_) => Err(Lack::Missing(format!(
+                "the credential {name} did not come in time"
+            ))),
+        }
+    }
+}
+
+/// Why a rung does not get its credential.
+enum Lack {
+    Missing(String),
+    Unproven(CredentialRef),
+}
+
+impl Lack {
+    fn ending(self, state: &PcState, parameter: &str) -> Ending {
+        let (guard, reason, next) = match self {
+            Self::Missing(reason) => (
+                "credential-missing",
+                reason,
+                format!("provide the credential of the parameter {parameter}"),
+            ),
+            Self::Unproven(name) => (
+                "credential-unproven",
+                format!(
+                    "the credential {name} was used on {DOUBTS} PCs and none could tell whether \
+                     it works; it was not used here, so that it is not locked"
+                ),
+                "see why the PCs on which it was used could not tell (fleetmend show), then run \
+                 again"
+                    .to_owned(),
+            ),
+        };
+        machine::blocked(state, guard, reason, next)
+    }
+}
