@@ -182,16 +182,18 @@ impl Playbook {
         check(evidence, &verify.step.script, verify.consult.as_ref())
     }
 
-    /// Returns the names that verify's expressions can use. Of the rungs that were tried since the
-    /// last diagnose only the last has a preflight to speak of.
+    /// Returns the names that verify's expressions can use. Of the rungs looked at since the last
+    /// diagnose, one at most was tried as well: the one that is to be proven.
     pub(crate) fn scope_after(
         &self,
         facts: &Facts,
         situation: &Situation,
     ) -> Result<Scope, DecisionError> {
+        let looked = |rung: &&Rung| situation.preflights.contains_key(&rung.id);
         let tried = |rung: &&Rung| situation.tried.contains(&rung.id);
-        let looked = |rung: &Rung| situation.preflights.contains_key(&rung.id);
-        let rung = self.ladder.iter().filter(tried).find(|rung| looked(rung));
+        let only = |_: &&Rung| situation.preflights.len() == 1;
+        let mut rungs = self.ladder.iter().filter(looked);
+        let rung = rungs.clone().find(tried).or_else(|| rungs.find(only));
         let preflight = preflight(rung, situation);
         Ok(self.scope(facts, situation)?.with("preflight", &preflight))
     }

@@ -201,7 +201,7 @@ pub enum Problem {
         "`{action}` makes a secret; name it with `makes`, so that a later step can be given it"
     )]
     MakesNameless { action: &'static str },
-    #[error("a step that makes a secret is never left out; put the condition on the rung")]
+    #[error("an action that makes a secret is never left out; put the condition on the rung")]
     MakesMaybe,
     #[error("a parameter is named `{name}` too; give the secret another name")]
     AmbiguousSecret { name: String },

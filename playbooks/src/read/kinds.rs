@@ -1,5 +1,6 @@
 //! What a step is: a script, an action, a restart or a logon.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,13 +231,10 @@ impl Reader<'_> {
         at: Position,
         step: &str,
         needs: &[Need],
+        asked: &Asked,
         visible: &Visible<'_>,
     ) {
-        let asked = read.when.as_ref().map(|when| when.0.names());
-        let is_optional = |name: &str| {
-            let path = format!("params.{name}");
-            asked.as_ref().is_some_and(|names| names.contains(&path))
-        };
+        let is_optional = |name: &str| asked.asks(&read.name, &format!("params.{name}"));
         let on_pc = |name: &str| needs.contains(&Need::CredentialOnPc(name.to_owned()));
         let elsewhere = |name: &str| needs.contains(&Need::Credential(name.to_owned()));
         let mut undeclared = Vec::new();
@@ -284,6 +282,32 @@ impl Reader<'_> {
                 self.error(at, step, Problem::BadSchema { side, path, detail });
             })
             .ok()
+    }
+}
+
+/// What the conditions of the steps of one list ask for, by step: in their own words, and through
+/// the answers of steps before them.
+#[derive(Default)]
+pub(crate) struct Asked(BTreeMap<String, BTreeSet<String>>);
+
+impl Asked {
+    /// Takes in the next step of the list.
+    pub(crate) fn add(&mut self, read: &Step) {
+        let mut names = BTreeSet::new();
+        for name in read.when.iter().flat_map(|when| when.0.names()) {
+            let mut parts = name.splitn(3, '.');
+            let step = match (parts.next(), parts.next()) {
+                (Some("answers" | "preflight"), Some(step)) => self.0.get(step),
+                _ => None,
+            };
+            names.extend(step.into_iter().flatten().cloned());
+            names.insert(name);
+        }
+        self.0.insert(read.name.clone(), names);
+    }
+
+    fn asks(&self, step: &str, name: &str) -> bool {
+        self.0.get(step).is_some_and(|names| names.contains(name))
     }
 }
 

@@ -7,7 +7,7 @@ use fleetmend_yaml::{Map, Node, Position};
 
 use crate::error::Problem;
 use crate::nearest::nearest;
-use crate::read::kinds::without_made;
+use crate::read::kinds::{Asked, without_made};
 use crate::read::names::{Answers, Visible};
 use crate::read::reader::Reader;
 use crate::read::rules::label;
@@ -21,6 +21,9 @@ pub(crate) struct Causes<'a> {
     /// The names of all, also of those that are wrong: that is told where they stand.
     pub(crate) declared: Vec<String>,
 }
+
+/// The step with which the engine holds a PC before a rung.
+const LOCK: &str = "lock";
 
 impl Reader<'_> {
     /// Reads `repair`.
@@ -267,6 +270,7 @@ impl Reader<'_> {
         }
         let mut seen = Vec::new();
         let mut steps = Vec::new();
+        let mut asked = Asked::default();
         for (index, item) in items.iter().enumerate() {
             let label = label(item, "name", index);
             let step = format!("{place}/{label}");
@@ -280,13 +284,22 @@ impl Reader<'_> {
             if self.variable(&label, name.at, &step, "step").is_none() {
                 continue;
             }
+            if label == LOCK {
+                let problem = Problem::BadName {
+                    what: "step",
+                    text: label.clone(),
+                    rule: "the engine has a step of that name",
+                };
+                self.error(name.at, &step, problem);
+            }
             let mut context = context.seeing(&visible);
             context.made = made;
             let read = self.step(item, &label, &step, phase, &mut context);
             made = context.made;
             let mut answer = None;
             if let Some(read) = read {
-                self.check_needs(&read, item, &step, needs, &visible);
+                asked.add(&read);
+                self.check_needs(&read, item, &step, (needs, &asked), &visible);
                 if let Some(secret) = &read.makes {
                     let at = item.get("makes").unwrap_or(item);
                     self.unique("secret", secret, at, &step, &mut made);
@@ -316,14 +329,14 @@ impl Reader<'_> {
         read: &Step,
         item: &Node,
         step: &str,
-        needs: &[Need],
+        (needs, asked): (&[Need], &Asked),
         visible: &Visible<'_>,
     ) {
         if let Some(action) = read.action() {
             let at = item.get("action").map_or(item.at, |node| node.at);
             self.check_action_needs(action, at, step, needs);
         }
-        self.check_credentials(read, item.at, step, needs, visible);
+        self.check_credentials(read, item.at, step, needs, asked, visible);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What every step is sent, along every case that tries its rung, fits what it takes.
 
 use fleetmend_model::{Facts, Place};
-use fleetmend_playbooks::{Decision, Playbook, Rung, SecretFrom, Situation, Step, library};
+use fleetmend_playbooks::{
+    Decision, Playbook, PreflightEnd, Rung, SecretFrom, Situation, Step, StepKind, library,
+};
 use serde_json::{Map, Value, json};
 
 use crate::case::{Case, cases, folder, read, situation};
@@ -49,22 +51,48 @@ fn check(step: &Step, mut params: Map<String, Value>, case: &Case) {
     checked.unwrap_or_else(|error| panic!("{}: {error}", case.path.display()));
 }
 
+/// Runs a step, and returns an answer that fits, null if it is left out.
+fn run(playbook: &Playbook, step: &Step, case: &Case, situation: &Situation) -> Value {
+    let told = |error| panic!("{}: {error}", case.path.display());
+    let wanted = playbook.step_wanted(step, &case.facts, situation);
+    if !wanted.unwrap_or_else(told) {
+        return Value::Null;
+    }
+    let params = playbook.step_params(step, &case.facts, situation);
+    let told = |error| panic!("{}: {error}", case.path.display());
+    check(step, params.unwrap_or_else(told), case);
+    let host = playbook.elsewhere(step, &case.facts, situation);
+    let host = host.unwrap_or_else(|error| panic!("{}: {error}", case.path.display()));
+    assert_eq!(host.is_some(), matches!(step.kind, StepKind::Elsewhere(_)));
+    let mut answer = sample(&step.script.gives);
+    if step.makes.is_some() && step.runs_script() {
+        // The engine takes the secret out, so no expression sees it.
+        assert!(answer["made"].is_string(), "{}", step.script.name);
+        answer["made"] = Value::Null;
+    }
+    let fits = step.script.check_answer(&answer);
+    fits.unwrap_or_else(|error| panic!("the sample: {error}"));
+    answer
+}
+
+/// Runs through the preflight of a rung, each step with the answers of those before it.
+fn look(playbook: &Playbook, rung: &Rung, case: &Case) {
+    let mut answers = Map::new();
+    for step in rung.preflight_steps() {
+        let mut situation = case.situation.clone();
+        let end = PreflightEnd::Answered(answers.clone());
+        situation.preflights.insert(rung.id.clone(), end);
+        answers.insert(step.name.clone(), run(playbook, step, case, &situation));
+    }
+}
+
 /// Runs through a rung and returns the situation in which verify is asked.
 fn climb(playbook: &Playbook, rung: &Rung, case: &Case) -> Situation {
     let mut situation = case.situation.clone();
     situation.answers.clear();
+    situation.tried.insert(rung.id.clone());
     for step in &rung.steps {
-        let wanted = playbook.step_wanted(step, &case.facts, &situation);
-        let answer = if wanted.unwrap_or_else(|error| panic!("{error}")) {
-            let params = playbook.step_params(step, &case.facts, &situation);
-            check(step, params.unwrap_or_else(|error| panic!("{error}")), case);
-            let answer = sample(&step.script.gives);
-            let fits = step.script.check_answer(&answer);
-            fits.unwrap_or_else(|error| panic!("the sample: {error}"));
-            answer
-        } else {
-            Value::Null
-        };
+        let answer = run(playbook, step, case, &situation);
         situation.answers.insert(step.name.clone(), answer);
     }
     situation
@@ -85,6 +113,62 @@ fn after_each_rung(
         let params = playbook.step_params(&playbook.verify.step, &case.facts, &after);
         let params = params.unwrap_or_else(|error| panic!("after {}: {error}", rung.id));
         then(rung, &case, &after, params);
+    }
+}
+
+/// What a case says that a preflight answered is what its steps can answer.
+#[test]
+fn what_preflights_are_said_to_answer_fits_the_schemas() {
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        for case in cases(&playbook) {
+            for (rung, end) in &case.situation.preflights {
+                let rung = playbook.ladder.iter().find(|known| known.id == *rung);
+                let rung = rung.unwrap_or_else(|| panic!("{}: no such rung", case.path.display()));
+                let PreflightEnd::Answered(answers) = end else {
+                    continue;
+                };
+                let steps: Vec<_> = rung.preflight_steps().map(|step| &step.name).collect();
+                let told: Vec<_> = answers.keys().collect();
+                assert!(
+                    told.iter().all(|name| steps.contains(name)) && told.len() == steps.len(),
+                    "{}: told of {told:?}, there are {steps:?}",
+                    case.path.display()
+                );
+                for step in rung.preflight_steps() {
+                    let answer = &answers[&step.name];
+                    if answer.is_null() {
+                        assert!(step.when.is_some(), "{}", case.path.display());
+                        continue;
+                    }
+                    let checked = step.script.check_answer(answer);
+                    checked.unwrap_or_else(|error| panic!("{}: {error}", case.path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// Wherever a preflight is run, its steps are sent what they take.
+#[test]
+fn what_preflights_are_sent_fits_the_schemas() {
+    for name in library() {
+        let playbook = Playbook::load_shipped(name).unwrap();
+        let mut looked = 0;
+        for case in cases(&playbook) {
+            let decision = playbook.decide(&case.facts, &case.situation);
+            let Ok(Decision::Preflight { rung, .. }) = decision else {
+                continue;
+            };
+            let rung = playbook.ladder.iter().find(|known| known.id == rung);
+            look(&playbook, rung.unwrap(), &case);
+            looked += 1;
+        }
+        let any = playbook.ladder.iter().any(|rung| rung.preflight.is_some());
+        assert!(
+            looked > 0 || !any,
+            "{name} has a preflight that no case runs"
+        );
     }
 }
 

@@ -98,6 +98,7 @@ fn every_shipped_script_passes() {
 /// What a script answers is what its schema says, field by field, and it ends with that.
 #[test]
 fn the_scripts_of_the_engine_answer_as_their_schemas_say() {
+    let used_name = regex::Regex::new(r"\$Params\.([a-z_]+)").unwrap();
     let mut seen = 0;
     for builtin in Builtin::ALL {
         let file = builtin.file().unwrap();
@@ -121,8 +122,7 @@ fn the_scripts_of_the_engine_answer_as_their_schemas_say() {
         let told: BTreeSet<_> = told.keys().map(String::as_str).collect();
         assert_eq!(given, told, "{builtin}");
         // Each parameter is used, and no other.
-        let used = regex::Regex::new(r"\$Params\.([a-z_]+)").unwrap();
-        let used: BTreeSet<_> = used
+        let used: BTreeSet<_> = used_name
             .captures_iter(&file.text)
             .map(|found| found.get(1).unwrap().as_str())
             .collect();
