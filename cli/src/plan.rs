@@ -20,6 +20,7 @@ use crate::error::CliError;
 use crate::inventories;
 use crate::playbooks::{Playbooks, meant_for};
 use crate::printer::Printer;
+use crate::restart_pace::restart_limits;
 use crate::statement::pcs_named;
 
 /// PCs to work on, and how many there were before `--limit`.
@@ -153,7 +154,7 @@ pub(crate) fn of_playbook(
 /// The option that gives the account for a parameter of type credential.
 pub(crate) fn option_for(parameter: &str) -> String {
     if parameter == credentials::DOMAIN_PARAMETER {
-        "--domain-user".to_owned()
+        "--domain-user USER".to_owned()
     } else {
         format!("--credential {parameter}=USER")
     }
@@ -199,6 +200,7 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
             logon: defaults
                 .logon
                 .max(connect.saturating_add(Duration::from_secs(30))),
+            restart: restart_limits(),
             ..defaults
         },
     }
@@ -219,7 +221,7 @@ fn parameters(playbooks: &Playbooks, domain: &DomainArgs) -> Result<Map<String, 
             return Err(CliError::user(format!(
                 "{name} is a credential and cannot be set in words"
             ))
-            .hint(format!("give the account: {}", option_for(name))));
+            .hint(format!("give the account instead: {}", option_for(name))));
         }
         values.insert(name.clone(), Value::from(value.as_str()));
     }

@@ -242,13 +242,13 @@ impl Statement<'_> {
         if let Some(missing) = self.need_missing(&rung.needs) {
             return Some(missing);
         }
-        let reboots = rung.reboots();
-        if reboots > self.reboots.max {
-            return Some(format!("needs --max-reboots {reboots}"));
+        if let Some(switch) = switch(playbook, rung)
+            && !self.playbooks.is_on(playbook, &switch.name, self.hosts)
+        {
+            return Some(format!("needs --set {}=true", switch.name));
         }
-        let switch = switch(playbook, rung)?;
-        let is_on = self.playbooks.is_on(playbook, &switch.name, self.hosts);
-        (!is_on).then(|| format!("needs --set {}=true", switch.name))
+        let reboots = rung.reboots();
+        (reboots > self.reboots.max).then(|| format!("needs --max-reboots {reboots}"))
     }
 
     fn need_missing(&self, needs: &[Need]) -> Option<String> {
@@ -382,9 +382,7 @@ fn switch<'p>(playbook: &'p Playbook, rung: &Rung) -> Option<&'p Parameter> {
     // Of `a and b or c` the first part alone decides nothing.
     let when = when.filter(|_| {
         let whole = rung.when.as_ref().map_or("", |when| &when.0.text);
-        !whole
-            .split_once(" and ")
-            .is_some_and(|(_, rest)| !rest.starts_with('(') && rest.contains(" or "))
+        !outside_brackets(whole).contains(" or ")
     });
     let guards = rung.guards.iter().map(|guard| guard.require.0.text.trim());
     when.chain(guards).find_map(|text| {
@@ -392,6 +390,23 @@ fn switch<'p>(playbook: &'p Playbook, rung: &Rung) -> Option<&'p Parameter> {
         let mut all = playbook.parameters.iter();
         all.find(|parameter| parameter.name == name && parameter.kind == ParameterKind::Boolean)
     })
+}
+
+/// The text without what stands in brackets.
+fn outside_brackets(text: &str) -> String {
+    let mut depth = 0_usize;
+    let mut outside = |c: &char| match c {
+        '(' | '[' => {
+            depth += 1;
+            false
+        }
+        ')' | ']' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0,
+    };
+    text.chars().filter(|c| outside(c)).collect()
 }
 
 /// `a`, `a or b`, `a, b or c`.

@@ -179,3 +179,50 @@ fn names_are_joined_as_people_do() {
     assert_eq!(any_of(&["a"]), "a");
     assert_eq!(any_of(&["a", "b", "c"]), "a, b or c");
 }
+
+#[test]
+fn restarts_are_costs_that_are_told_and_bounded() {
+    let with_account = |statement: &mut Statement<'_>| {
+        statement.domain_user = Some("CORP\\joiner");
+        statement.credential_on_pcs = true;
+    };
+    let text = told(&[Platform::Windows], with_account);
+    let line = |label: &str| {
+        let label = format!("  {label} ");
+        let mut lines = text.lines();
+        lines.find(|line| line.starts_with(&label)).unwrap_or("")
+    };
+    let rejoin = line("repairs").split("rejoin (").nth(1).unwrap();
+    let rejoin = rejoin.split(')').next().unwrap();
+    assert!(rejoin.contains(" min, 1 restart, "), "{rejoin}");
+    assert!(rejoin.contains("gets domain_credential"), "{rejoin}");
+    let two = "rejoin-through-workgroup (needs --max-reboots 2)";
+    assert!(line("left out").contains(two), "{text}");
+    assert_eq!(
+        line("restarts"),
+        "  restarts  up to 1 a PC, begun in 22:00-05:00 only, at most 4 at once of one site or \
+         domain controller"
+    );
+    let none = RebootPolicy::default();
+    let playbooks = Playbooks::load("trust-repair").unwrap();
+    let hosts = hosts(&[Platform::Windows]);
+    let text = Statement {
+        playbooks: &playbooks,
+        mode: RunMode::Repair,
+        language: Language::En,
+        hosts: &hosts,
+        of: 1,
+        accounts: Vec::new(),
+        domain_user: None,
+        given: vec![("rescue_admin", "fleetrescue")],
+        reboots: &none,
+        credential_on_pcs: true,
+        directory: None,
+        journal: "j".to_owned(),
+    }
+    .text(None);
+    assert!(
+        text.contains("  restarts  none; up to 2 a PC with --max-reboots 2\n"),
+        "{text}"
+    );
+}

@@ -169,7 +169,7 @@ fn a_statement_tells_unverified_certificates_and_missing_repairs() {
         text.contains("certificates are not verified on 1 PC: pc-1"),
         "{text}"
     );
-    assert!(text.contains("(needs --domain-user)"), "{text}");
+    assert!(text.contains("(needs --domain-user USER)"), "{text}");
 }
 
 #[test]
@@ -190,8 +190,26 @@ fn a_credential_set_in_words() {
     exit 2
     --- stderr
     error: domain_credential is a credential and cannot be set in words
-    hint: give the account with --domain-user USER and --domain-password-file FILE
+    hint: give the account instead: --domain-user USER
     ");
+}
+
+#[test]
+fn an_account_for_no_credential_of_the_playbook() {
+    let args = [&GOOD[..], &["--yes", "--credential", "rescue=admin"]].concat();
+    let text = Folder::new().refused(&args);
+    assert!(
+        text.contains("the playbook has no credential of this name"),
+        "{text}"
+    );
+    assert!(text.contains("domain_credential"), "{text}");
+}
+
+#[test]
+fn hours_that_are_none() {
+    let args = [&GOOD[..], &["--yes", "--reboot-window", "22-5"]].concat();
+    let text = Folder::new().refused(&args);
+    assert!(text.contains("write it as 22:00-05:00"), "{text}");
 }
 
 #[test]

@@ -122,8 +122,18 @@ fn run_has_its_options_under_headings() {
           --set <NAME=VALUE>
               Set a parameter of the playbook
 
+          --kb <KB>
+              Name an update for the playbook: its parameter kb; repeatable
+
+          --credential <NAME=USER>
+              Give the playbook this account for its parameter NAME, as rescue_admin; repeatable
+
+          --credential-password-file <NAME=FILE>
+              Read the password of the account for NAME from FILE instead of asking; repeatable
+
           --domain-user <USER>
-              Give the playbook this domain account, for rungs that need one
+              Give the playbook this domain account, its parameter domain_credential, for rungs that
+              need one
               
               [env: FLEETMEND_DOMAIN_USER=]
 
@@ -133,7 +143,7 @@ fn run_has_its_options_under_headings() {
               [env: FLEETMEND_DOMAIN_PASSWORD_FILE]
 
           --allow-credential-on-pcs
-              Allow the domain account's password to reach PCs, on rungs that cannot do without
+              Allow passwords of such accounts to reach PCs, on rungs that cannot do without
 
           --language <LANGUAGE>
               Tell the playbook's reasons and advice in this language
@@ -184,6 +194,29 @@ fn run_has_its_options_under_headings() {
 
           --directory-starttls
               Begin TLS with StartTLS at port 389 instead of LDAPS at port 636
+
+    Restarts:
+          --max-reboots <N>
+              Restart a PC up to N times in this run, on rungs that cannot do without; 0: never
+              
+              [env: FLEETMEND_MAX_REBOOTS=]
+              [default: 0]
+
+          --no-reboot
+              Restart no PC, whatever else is said
+
+          --reboot-window <HH:MM-HH:MM>
+              Begin no restart outside these hours of this computer's clock
+              
+              [env: FLEETMEND_REBOOT_WINDOW=]
+
+          --max-rebooting <N>
+              Have at most N PCs of one site, or of one domain controller, restarting at once
+              
+              [default: 10]
+
+          --even-if-logged-on[=<MINUTES>]
+              Restart PCs on which somebody is logged on, who is told and given MINUTES [default: 5]
 
     Output:
       -o, --output <FORM>
