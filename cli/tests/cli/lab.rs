@@ -146,7 +146,7 @@ fn a_check_changes_nothing_and_a_run_mends() {
     // Without the domain account the rung that would help is not available, and it is said.
     let out = lab.run("run trust-repair", &["--yes", "--output", "json"], &[]);
     assert!(
-        out.stderr.contains("(needs --domain-user)"),
+        out.stderr.contains("(needs --domain-user USER)"),
         "{}",
         out.stderr
     );
