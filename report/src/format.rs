@@ -1,6 +1,6 @@
 //! The fold of a run as text, JSON and JSON Lines.
 
-mod clean;
+pub(crate) mod clean;
 mod exec;
 mod json;
 mod jsonl;

@@ -4,10 +4,12 @@
 //! [`format`] shows the fold. So a report can be made while a run goes on, at its end, or years
 //! later from the journal alone, and is the same each time.
 
+mod by_hand;
 mod evidence;
 mod exec;
 mod fold;
 pub mod format;
+pub mod handoff;
 mod hazard;
 mod rotation;
 mod run;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use fleetmend_model::{
-    Event, HandedIn, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase, Record, RunId, RunMode,
-    StepEnd, TransportKind,
+    Event, HandedIn, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase, Record, RunId,
+    RunMode, StepEnd, TransportKind,
 };
 use jiff::Timestamp;
 

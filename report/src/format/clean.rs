@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Returns the text with control characters made visible, so that nothing a PC says can move
 /// the cursor, recolour the terminal or forge a row. Tabs and line feeds stay where `lines` is
 /// true and become blanks where it is false; a carriage return before a line feed goes.
-pub(super) fn clean(text: &str, lines: bool) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str, lines: bool) -> Cow<'_, str> {
     if !text.contains(char::is_control) && !text.contains(is_bidi) {
         return Cow::Borrowed(text);
     }

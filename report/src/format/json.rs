@@ -44,6 +44,20 @@ struct Host<'a> {
     rungs: Vec<Rung<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exec: Option<&'a ExecResult>,
+    /// Whence the result is, where a person did it with a stick after the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_hand: Option<ByHand<'a>>,
+}
+
+#[derive(Serialize)]
+struct ByHand<'a> {
+    computer: &'a str,
+    by: &'a str,
+    began: jiff::Timestamp,
+    ended: jiff::Timestamp,
+    stick: &'a str,
+    file: &'a str,
+    credential_given: bool,
 }
 
 #[derive(Serialize)]
@@ -104,6 +118,15 @@ impl<'a> Host<'a> {
                 })
                 .collect(),
             exec: host.exec.as_ref(),
+            by_hand: host.by_hand.as_ref().map(|handed| ByHand {
+                computer: &handed.computer,
+                by: &handed.by,
+                began: handed.began,
+                ended: handed.ended,
+                stick: &handed.stick,
+                file: &handed.file,
+                credential_given: handed.credential_given,
+            }),
         }
     }
 }

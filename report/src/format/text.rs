@@ -38,6 +38,10 @@ pub fn text(report: &RunReport, options: TextOptions) -> String {
             "Repaired PCs that still use the password that was made for them",
             crate::rotation::lines(report.results()),
         ),
+        (
+            "Done by hand with a stick, after the run",
+            crate::by_hand::lines(report),
+        ),
     ] {
         if !lines.is_empty() {
             let lines = lines.iter().map(|line| format!(" {}", clean(line, false)));
