@@ -120,6 +120,10 @@ impl Reader<'_> {
             }
             return None;
         };
+        if matches!(run, Run::Reboot | Run::Logon) {
+            // That the key has no meaning here is told already.
+            return None;
+        }
         if phase.is_some() {
             self.error(node.at, step, Problem::MakesInPreflight);
             return None;
@@ -133,10 +137,7 @@ impl Reader<'_> {
             }
         } else if maker.is_none() {
             let what = map.get("action").and_then(Node::as_str);
-            let Some(what) = what.map(str::to_owned) else {
-                // That the key has no meaning here is told already.
-                return None;
-            };
+            let what = what.unwrap_or("the step").to_owned();
             let makers = DirectoryAction::ALL.into_iter();
             let makers = makers.filter(|action| action.makes_secret());
             let makers = makers.map(DirectoryAction::name).collect();

@@ -260,6 +260,7 @@ impl Reader<'_> {
         }) = &read.kind
             && !on_pc(name)
             && !elsewhere(name)
+            && visible.is_credential(name)
         {
             let name = name.clone();
             undeclared.push((name.clone(), Problem::UndeclaredLogon { name }));

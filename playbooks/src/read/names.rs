@@ -11,7 +11,7 @@ use crate::consult::DIRECTORY;
 use crate::error::Problem;
 use crate::nearest::nearest;
 use crate::read::reader::Reader;
-use crate::{Expression, Localized, Parameter, ScriptFile};
+use crate::{Expression, Localized, Parameter, ParameterKind, ScriptFile};
 
 /// What is known of a host; what its `vars` are is the inventory's affair.
 const HOST: [&str; 5] = ["name", "address", "names", "groups", "vars"];
@@ -134,6 +134,12 @@ impl Visible<'_> {
     /// Tells whether a parameter of this name is declared, rightly or wrongly.
     pub(crate) fn is_param(&self, name: &str) -> bool {
         self.is_wrong_param(name) || self.params.iter().any(|param| param.name == name)
+    }
+
+    /// Tells whether a parameter of type credential is declared, and rightly.
+    pub(crate) fn is_credential(&self, name: &str) -> bool {
+        let is = |param: &Parameter| param.name == name && param.kind == ParameterKind::Credential;
+        self.params.iter().any(is)
     }
 
     /// Tells whether a parameter is declared, but wrongly.
