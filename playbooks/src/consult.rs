@@ -182,8 +182,8 @@ impl Playbook {
         check(evidence, &verify.step.script, verify.consult.as_ref())
     }
 
-    /// Returns the names that verify's expressions can use. Of the rungs looked at since the last
-    /// diagnose, one at most was tried as well: the one that is to be proven.
+    /// Returns the names that verify's expressions can use. Whoever asks gives the preflight of the
+    /// rung that is to be proven; of several it is the last one's that was tried.
     pub(crate) fn scope_after(
         &self,
         facts: &Facts,
@@ -193,7 +193,7 @@ impl Playbook {
         let tried = |rung: &&Rung| situation.tried.contains(&rung.id);
         let only = |_: &&Rung| situation.preflights.len() == 1;
         let mut rungs = self.ladder.iter().filter(looked);
-        let rung = rungs.clone().find(tried).or_else(|| rungs.find(only));
+        let rung = rungs.clone().rfind(tried).or_else(|| rungs.find(only));
         let preflight = preflight(rung, situation);
         Ok(self.scope(facts, situation)?.with("preflight", &preflight))
     }

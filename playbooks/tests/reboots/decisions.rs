@@ -355,7 +355,7 @@ fn work_elsewhere_is_for_a_host_with_a_name() {
 
 /// The file under which the playbook was loaded stands before the place.
 fn rung_place(playbook: &Playbook) -> String {
-    let place = &playbook.terms[0].value.place;
+    let place = &playbook.terms.first().unwrap().value.place;
     place.split("mend.yaml").next().unwrap().to_owned()
 }
 
