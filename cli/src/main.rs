@@ -24,6 +24,7 @@ mod playbooks;
 mod printer;
 mod quoted;
 mod recipe;
+mod restart_pace;
 mod statement;
 mod webhook;
 mod wire;
