@@ -98,6 +98,31 @@ fn filled(
     }
 }
 
+/// The parameter for which the command has an option of its own.
+const DOMAIN: &str = "domain_credential";
+
+/// Returns the option that sets a credential, as advice in both languages.
+fn give(name: &str, on_pc: bool) -> Text {
+    match (name == DOMAIN, on_pc) {
+        (true, true) => [
+            "run again with --domain-user USER --allow-credential-on-pcs",
+            "--domain-user USER --allow-credential-on-pcs を付けて、もう一度実行してください",
+        ],
+        (true, false) => [
+            "run again with --domain-user USER",
+            "--domain-user USER を付けて、もう一度実行してください",
+        ],
+        (false, true) => [
+            "run again with --credential {name}=USER --allow-credential-on-pcs",
+            "--credential {name}=USER --allow-credential-on-pcs を付けて、もう一度実行してください",
+        ],
+        (false, false) => [
+            "run again with --credential {name}=USER",
+            "--credential {name}=USER を付けて、もう一度実行してください",
+        ],
+    }
+}
+
 fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a str, Text, Text)> {
     match need {
         Need::CredentialOnPc(name) if !situation.credentials.contains(name) => Some((
@@ -107,10 +132,7 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "{rung} needs the credential {name}, which is not set",
                 "{rung} には資格情報 {name} が必要ですが、指定されていません",
             ],
-            [
-                "run again with --domain-user USER --allow-credential-on-pcs",
-                "--domain-user USER --allow-credential-on-pcs を付けて、もう一度実行してください",
-            ],
+            give(name, true),
         )),
         Need::CredentialOnPc(name) if !situation.credentials_for_pcs.contains(name) => Some((
             "needs-credential-on-pc",
@@ -143,10 +165,7 @@ fn texts<'a>(need: &'a Need, situation: &Situation) -> Option<(&'static str, &'a
                 "{rung} needs the credential {name}, which is not set",
                 "{rung} には資格情報 {name} が必要ですが、指定されていません",
             ],
-            [
-                "run again with --domain-user USER",
-                "--domain-user USER を付けて、もう一度実行してください",
-            ],
+            give(name, false),
         )),
         Need::Directory if !situation.directory => Some((
             "needs-directory",
@@ -212,6 +231,18 @@ mod tests {
             assert!(advice.contains("--allow-credential-on-pcs"));
             assert!(!advice.contains("--domain-user"));
             assert_eq!(next(&need, &given), None);
+            // Each other account has an option that names its parameter.
+            let rescue = Need::CredentialOnPc("rescue_admin".to_owned());
+            let advice = next(&rescue, &none).unwrap();
+            assert!(advice.contains("--credential rescue_admin=USER --allow-credential-on-pcs"));
+            let elsewhere = Need::Credential("rescue_admin".to_owned());
+            let advice = next(&elsewhere, &none).unwrap();
+            assert!(advice.contains("--credential rescue_admin=USER"));
+            assert!(!advice.contains("--allow"));
+            let domain = Need::Credential(name());
+            let advice = next(&domain, &none).unwrap();
+            assert!(advice.contains("--domain-user USER") && !advice.contains("--allow"));
+            assert_eq!(next(&domain, &kept), None);
             let parameter = Need::Parameter("controller".to_owned());
             let advice = next(&parameter, &none).unwrap();
             assert!(advice.contains("--set controller=VALUE"));
