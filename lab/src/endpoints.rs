@@ -70,20 +70,30 @@ pub(crate) struct Endpoint {
     pub(crate) others: Vec<(TransportKind, TcpListener)>,
 }
 
+/// The port on a block's first address that says that the block is taken, also while a PC there
+/// restarts and its own ports are free.
+const CLAIM: u16 = 15984;
+
+/// The endpoints of a lab, and what keeps other labs from its addresses.
+pub(crate) struct Block {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) claim: Option<TcpListener>,
+}
+
 /// Opens one endpoint for each PC: on addresses from `base` on (127.64.0.0 if not told; the next
 /// free block if that one is in use), or all on 127.0.0.1 where there is no other.
 pub(crate) async fn open(
     plan: &[PcPlan],
     base: Option<Ipv4Addr>,
     ports: LabPorts,
-) -> io::Result<Vec<Endpoint>> {
+) -> io::Result<Block> {
     if let Some(base) = base {
         return open_block(plan, base, ports).await;
     }
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for block in 64..64 + BLOCKS {
         match open_block(plan, Ipv4Addr::new(127, block, 0, 0), ports).await {
-            Ok(endpoints) => return Ok(endpoints),
+            Ok(block) => return Ok(block),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
             // Windows says so for ports that it keeps for itself.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => last = error,
@@ -97,9 +107,10 @@ pub(crate) async fn open(
     Err(last)
 }
 
-async fn open_block(plan: &[PcPlan], base: Ipv4Addr, ports: LabPorts) -> io::Result<Vec<Endpoint>> {
+async fn open_block(plan: &[PcPlan], base: Ipv4Addr, ports: LabPorts) -> io::Result<Block> {
+    let claim = listen(SocketAddr::new(IpAddr::V4(nth_address(base, 0)?), CLAIM))?;
     // Side by side, because each silent PC takes a moment to fall silent.
-    try_join_all(plan.iter().enumerate().map(|(index, pc)| async move {
+    let endpoints = try_join_all(plan.iter().enumerate().map(|(index, pc)| async move {
         let ip = nth_address(base, index)?;
         let address = SocketAddr::new(IpAddr::V4(ip), ports.of(pc.transport));
         let mut endpoint = endpoint(address, pc.scenario).await?;
@@ -107,21 +118,29 @@ async fn open_block(plan: &[PcPlan], base: Ipv4Addr, ports: LabPorts) -> io::Res
             let address = SocketAddr::new(IpAddr::V4(ip), ports.of(other));
             endpoint.others.push((other, listen(address)?));
         }
-        Ok(endpoint)
+        io::Result::Ok(endpoint)
     }))
-    .await
+    .await?;
+    Ok(Block {
+        endpoints,
+        claim: Some(claim),
+    })
 }
 
-async fn open_one_address(plan: &[PcPlan]) -> io::Result<Vec<Endpoint>> {
+async fn open_one_address(plan: &[PcPlan]) -> io::Result<Block> {
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    try_join_all(plan.iter().map(|pc| async move {
+    let endpoints = try_join_all(plan.iter().map(|pc| async move {
         let mut endpoint = endpoint(any, pc.scenario).await?;
         for other in pc.others() {
             endpoint.others.push((other, listen(any)?));
         }
-        Ok(endpoint)
+        io::Result::Ok(endpoint)
     }))
-    .await
+    .await?;
+    Ok(Block {
+        endpoints,
+        claim: None,
+    })
 }
 
 /// Returns the address of the PC of this index: 127.64.0.1 for the first, and so on, never one
@@ -192,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn one_address_holds_a_fleet_by_its_ports() {
         let plan = crate::mix::Mix::Demo.plan(24, None);
-        let endpoints = open_one_address(&plan).await.unwrap();
+        let endpoints = open_one_address(&plan).await.unwrap().endpoints;
         let ports: std::collections::BTreeSet<u16> = endpoints
             .iter()
             .map(|endpoint| endpoint.address.port())

@@ -116,8 +116,13 @@ pub(crate) fn known_hosts(pcs: &[LabPc], key: &PublicKey) -> String {
         return String::new();
     };
     let mut text = String::new();
-    for pc in pcs.iter().filter(|pc| pc.transport == TransportKind::Ssh) {
-        let (ip, port) = (pc.address.ip(), pc.address.port());
+    let ports = pcs.iter().flat_map(|pc| {
+        let off = (pc.transport, pc.address);
+        let none = pc.ports.is_empty();
+        pc.ports.iter().copied().chain(none.then_some(off))
+    });
+    for (_, address) in ports.filter(|(transport, _)| *transport == TransportKind::Ssh) {
+        let (ip, port) = (address.ip(), address.port());
         let host = if port == 22 {
             ip.to_string()
         } else {

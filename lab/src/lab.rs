@@ -9,6 +9,7 @@ use fleetmend_model::{Credential, Outcome, Secret, TransportKind};
 use fleetmend_transport::Script;
 use jiff::Timestamp;
 use rand::Rng as _;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -132,6 +133,8 @@ pub struct LabPc {
     pub sim: SimPc,
     /// Its WinRM, where it offers that.
     pub winrm: Option<Arc<Winrm>>,
+    /// Everything that is served there while it is up.
+    pub ports: Vec<(TransportKind, SocketAddr)>,
 }
 
 /// A running lab. Dropping it ends it, [`Lab::shutdown`] also waits for that.
@@ -149,6 +152,8 @@ pub struct Lab {
     cancel: CancellationToken,
     tasks: TaskTracker,
     _silent: Vec<Silent>,
+    /// Keeps other labs from the addresses.
+    _claim: Option<TcpListener>,
 }
 
 impl Lab {
@@ -158,7 +163,7 @@ impl Lab {
     /// See [`LabError`].
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
         let plan = options.mix.plan(options.pcs, options.seed);
-        let places = endpoints::open(&plan, options.base, options.ports)
+        let block = endpoints::open(&plan, options.base, options.ports)
             .await
             .map_err(LabError::Addresses)?;
         let cancel = CancellationToken::new();
@@ -196,8 +201,9 @@ impl Lab {
             cancel,
             tasks,
             _silent: Vec::new(),
+            _claim: block.claim,
         };
-        for ((pc, machine), endpoint) in plan.iter().zip(machines).zip(places) {
+        for ((pc, machine), endpoint) in plan.iter().zip(machines).zip(block.endpoints) {
             lab.add(pc, machine, endpoint, &options)?;
         }
         lab.start_controllers(&options).await?;
@@ -310,6 +316,7 @@ impl Lab {
         let name = format!("{}.{DOMAIN}", machine.name.to_ascii_lowercase());
         let sim = SimPc::new(machine, Arc::clone(&self.shared));
         let mut served = None;
+        let mut ports = Vec::new();
         let mut doors = Vec::new();
         match endpoint.place {
             Place::Closed => {}
@@ -338,6 +345,7 @@ impl Lab {
                 service,
                 cancel: self.cancel.clone(),
             };
+            ports.push((transport, door.address));
             self.tasks.spawn(door.keep(listener));
         }
         self.pcs.push(LabPc {
@@ -349,6 +357,7 @@ impl Lab {
             expected: plan.scenario.expected(plan.transport),
             sim,
             winrm: served,
+            ports,
         });
         Ok(())
     }

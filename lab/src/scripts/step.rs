@@ -73,6 +73,8 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         "network-power-saving/diagnose.ps1" => 1_900,
         "network-power-saving/keep-on.ps1" => 2_100,
         "network-power-saving/no-sleep.ps1" => 400,
+        // Long enough for a second controller to come along.
+        "restart-trial/mark.ps1" => 4_000,
         // The C# compiler.
         "machine-password-age/diagnose.ps1" => 1_500,
         "time-sync/diagnose.ps1" => 1_800,
