@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Playbook(commands::playbook::PlaybookArgs),
     Runs(commands::runs::RunsArgs),
     Show(commands::show::ShowArgs),
+    Handoff(commands::handoff::HandoffArgs),
     Completion(commands::completion::CompletionArgs),
 }
 

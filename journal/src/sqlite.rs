@@ -62,7 +62,9 @@ impl SqliteJournal {
         reader.check()?;
         let mut last = None;
         let mut gap = None;
+        let mut ended = false;
         reader.for_each(run, |record| {
+            ended |= matches!(record.event, Event::RunEnded { .. });
             let due = last.map_or(1, |(seq, _)| seq + 1);
             if record.seq != due {
                 gap.get_or_insert(due);
@@ -80,7 +82,7 @@ impl SqliteJournal {
         let last = last.ok_or_else(|| corrupt(format!("the run {run} has no event")))?;
         let run_id = reader.must_have(run)?;
         let writer = Writer::new(path.to_owned(), connection, run, lease);
-        Self::serve(path, run, writer.after(run_id, last))
+        Self::serve(path, run, writer.after(run_id, last, ended))
     }
 
     fn begin(path: &Path, plan: Option<String>) -> Result<Self, StorageError> {

@@ -56,12 +56,13 @@ impl Writer {
         }
     }
 
-    /// Returns the writer that goes on after the last event of a run.
-    pub(crate) fn after(self, run_id: i64, (seq, at): (u64, Timestamp)) -> Self {
+    /// Returns the writer that goes on after the last event of a run, which perhaps `ended` before.
+    pub(crate) fn after(self, run_id: i64, (seq, at): (u64, Timestamp), ended: bool) -> Self {
         Self {
             run_id: Some(run_id),
             seq,
             at,
+            ended,
             ..self
         }
     }

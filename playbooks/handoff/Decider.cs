@@ -129,7 +129,11 @@ namespace Fleetmend.Handoff
                 IDictionary<string, object> rung = Map(each);
                 if (!List(rung["causes"]).Contains(decision.Cause) || situation.Tried.Contains((string)rung["id"])) { continue; }
                 if (rung["when"] != null && !Evaluator.Holds(rung["when"], scope)) { continue; }
-                Decision hindrance = Lack(rung, situation) ?? Forbidden(rung, scope, situation);
+                // What no option lifts is told before a restart that is not made from here.
+                Decision restart = Restart(rung, situation);
+                Decision hindrance = restart == null
+                    ? Lack(rung, situation) ?? Forbidden(rung, scope, situation)
+                    : Forbidden(rung, scope, situation) ?? restart;
                 if (hindrance == null)
                 {
                     decision.Kind = "try";
@@ -173,10 +177,19 @@ namespace Fleetmend.Handoff
                     }
                     case "directory": if (!situation.Directory) { lack = need["unset"]; } break;
                     case "offline-join": if (!situation.OfflineJoin) { lack = need["unset"]; } break;
-                    // A restart: none is made from here.
                     default: lack = need["unset"]; break;
                 }
                 if (lack != null) { return Hindrance(lack, situation); }
+            }
+            return null;
+        }
+
+        // Returns that a rung restarts the PC, if it does: none is made from here.
+        private static Decision Restart(IDictionary<string, object> rung, Situation situation)
+        {
+            foreach (object need in List(rung["needs"]))
+            {
+                if ((string)Map(need)["kind"] == "restart") { return Hindrance(Map(need)["unset"], situation); }
             }
             return null;
         }

@@ -149,7 +149,7 @@ namespace Fleetmend.Handoff
             body["by"] = by;
             body["began"] = began;
             body["ended"] = Now();
-            body["credential_given"] = account != null;
+            body["credential_for"] = account == null ? null : accountFor;
             body["story"] = story;
             body["outcome"] = Outcome;
             body["reason"] = Reason;

@@ -148,7 +148,10 @@ impl RunPlan {
     }
 
     /// Returns what the decision knows of one PC beside its facts.
-    pub(crate) fn situation(&self, host: &Host) -> Result<Situation, DecisionError> {
+    ///
+    /// # Errors
+    /// Its variables do not fit the playbook's parameters.
+    pub fn situation(&self, host: &Host) -> Result<Situation, DecisionError> {
         let (Job::Playbook(programs), Some(program)) = (&self.job, self.program(host)) else {
             return Ok(Situation::default());
         };
