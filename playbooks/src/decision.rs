@@ -286,21 +286,19 @@ impl Playbook {
             if !for_cause || situation.tried.contains(&rung.id) || !fits(rung, scope)? {
                 continue;
             }
-            let mut needs = rung.needs.iter();
-            let lack = needs.find_map(|need| missing(need, &rung.id, situation));
-            let lack = lack.or_else(|| optional_missing(rung, situation));
-            let lack = lack.or_else(|| reboots_missing(rung, situation));
-            let hindrance = match lack {
-                Some(Missing {
-                    guard,
-                    reason,
-                    next,
-                }) => Some(Hindrance {
-                    guard: guard.to_owned(),
-                    reason,
-                    next,
-                }),
-                None => self.forbidden(rung, &rung.guards, scope, situation.language)?,
+            let guarded = || self.forbidden(rung, &rung.guards, scope, situation.language);
+            let hindrance = match reboots_missing(rung, situation) {
+                // What no option lifts is told first, and what else the rung needs is worth
+                // getting only if it may be at all.
+                Some(lack) => guarded()?.or(Some(lack.into())),
+                None => {
+                    let mut needs = rung.needs.iter();
+                    let lack = needs.find_map(|need| missing(need, &rung.id, situation));
+                    match lack.or_else(|| optional_missing(rung, situation)) {
+                        Some(lack) => Some(lack.into()),
+                        None => guarded()?,
+                    }
+                }
             };
             let hindrance = match (hindrance, &rung.preflight) {
                 (Some(hindrance), _) => Some(hindrance),
@@ -371,6 +369,16 @@ struct Hindrance {
     guard: String,
     reason: String,
     next: String,
+}
+
+impl From<Missing> for Hindrance {
+    fn from(lack: Missing) -> Self {
+        Self {
+            guard: lack.guard.to_owned(),
+            reason: lack.reason,
+            next: lack.next,
+        }
+    }
 }
 
 /// Tells that a rung's preflight could not be carried out.

@@ -74,7 +74,16 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
     // It does not load without the playbooks for hosts of other platforms.
     let names = || std::iter::once(&shipped.name).chain(&shipped.also);
     // What playbooks share comes with the one that uses it.
-    let shared = ["clock", "machine-secret", "netlogon", "probe", "tool"];
+    let shared = [
+        "clock",
+        "local-account",
+        "machine-secret",
+        "netlogon",
+        "probe",
+        "restart-safety",
+        "tool",
+        "write-filter",
+    ];
     let expected: BTreeSet<_> = names()
         .flat_map(|name| on_disk(name).into_iter().chain([format!("{name}.yaml")]))
         .chain(shared.map(|file| format!("include/{file}.ps1")))

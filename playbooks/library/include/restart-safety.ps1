@@ -235,6 +235,9 @@ function Get-BitLockerProtection {
     $volume = Get-SystemVolume
     if ($null -eq $volume) { return 0L }
     $answer = Invoke-CimMethod -InputObject $volume -MethodName GetProtectionStatus -OperationTimeoutSec 15
-    if ($answer.ReturnValue -ne 0) { throw (New-Object System.Runtime.InteropServices.COMException 'BitLocker', ([int]$answer.ReturnValue)) }
+    if ($answer.ReturnValue -ne 0) {
+        $hresult = [BitConverter]::ToInt32([BitConverter]::GetBytes([uint32]$answer.ReturnValue), 0)
+        throw (New-Object System.Runtime.InteropServices.COMException 'BitLocker', $hresult)
+    }
     return [long]$answer.ProtectionStatus
 }

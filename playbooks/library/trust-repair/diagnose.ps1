@@ -15,6 +15,8 @@ param($Params)
 #include netlogon.ps1
 #include machine-secret.ps1
 #include clock.ps1
+#include ports.ps1
+#include left-domain.ps1
 
 # Writes a time as RFC 3339 in UTC, whatever the calendar of the PC.
 function Format-Time([datetime]$Time) {
@@ -43,33 +45,6 @@ function Get-ServiceFacts([string]$Name) {
     $start = Get-RegistryValue ('SYSTEM\CurrentControlSet\Services\' + $Name) 'Start'
     if ($null -ne $start) { $facts.start_type = [int]$start }
     return $facts
-}
-
-# Tries TCP ports side by side.
-function Test-Ports($Address, [int[]]$Ports, [int]$Milliseconds) {
-    $tries = @{}
-    foreach ($port in $Ports) {
-        $client = New-Object System.Net.Sockets.TcpClient $Address.AddressFamily
-        $tries[$port] = @{ client = $client; call = $client.BeginConnect($Address, $port, $null, $null) }
-    }
-    $clock = [System.Diagnostics.Stopwatch]::StartNew()
-    $open = @{}
-    foreach ($port in $Ports) {
-        $left = [Math]::Max(0, $Milliseconds - $clock.ElapsedMilliseconds)
-        $try = $tries[$port]
-        $open[$port] = $false
-        try {
-            if ($try.call.AsyncWaitHandle.WaitOne([int]$left)) {
-                $try.client.EndConnect($try.call)
-                $open[$port] = $true
-            }
-        } catch {
-            $open[$port] = $false
-        } finally {
-            $try.client.Close()
-        }
-    }
-    return $open
 }
 
 # Searches the System log; no match is an empty list.
@@ -289,6 +264,9 @@ $null = Invoke-Probe 'isolation' {
     }
 }
 
+# Where fleetmend took the PC out of its domain and could not bring it back: which that was.
+$left = Invoke-Probe 'left-domain' { Get-LeftDomain }
+
 # Last, so that what the probes themselves caused is not new to verify.
 $events.last_record_id = Invoke-Probe 'events' { Get-LastRecordId }
 
@@ -323,5 +301,6 @@ $events.last_record_id = Invoke-Probe 'events' { Get-LastRecordId }
     updates = $updates
     machine_identity_isolation = $isolation
     machine_secret = $own
+    left_domain = $left
     probe_errors = $ProbeErrors.ToArray()
 }

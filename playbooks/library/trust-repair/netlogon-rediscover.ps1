@@ -8,7 +8,7 @@ param($Params)
 #include probe.ps1
 #include tool.ps1
 #include netlogon.ps1
-#include restart.ps1
+#include restart-netlogon.ps1
 
 $domain = [string]$Params.domain
 $running = Restart-Netlogon

@@ -67,10 +67,18 @@ if ($null -ne $after) {
     }
 }
 
+$member = [PSCustomObject][ordered]@{ part_of_domain = $null; domain = $null }
+$null = Invoke-Probe 'computer' {
+    $system = Get-CimInstance -ClassName Win32_ComputerSystem -OperationTimeoutSec 10
+    $member.part_of_domain = [bool]$system.PartOfDomain
+    if ($system.Domain) { $member.domain = ([string]$system.Domain).ToLowerInvariant() }
+}
+
 [PSCustomObject][ordered]@{
     runs = $runs.ToArray()
     test_computer_secure_channel = $tested.result
     new_events = $counts
     after_record_id = $after
+    member = $member
     probe_errors = $ProbeErrors.ToArray()
 }

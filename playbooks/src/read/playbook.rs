@@ -92,11 +92,15 @@ impl Reader<'_> {
         // Without the facts' schema every name in every condition would be reported.
         let (diagnose, consult) =
             self.diagnose(map.get("diagnose")?, &mut visible, &mut context)?;
+        // Causes are looked for again after a rung, and see what its steps answered.
+        visible.answers = self.answers(map, false, &mut context);
         let terms = self.terms(map.get("define"), &mut visible);
         let causes = self.causes_of(map, &visible);
-        let stagger_reboots_by = self.stagger(map, &visible);
-        let in_rungs = visible.clone();
-        visible.answers = self.answers(map, false, &mut context);
+        let in_rungs = Visible {
+            answers: Answers::new(),
+            ..visible.clone()
+        };
+        let stagger_reboots_by = self.stagger(map, &in_rungs);
         visible.preflight = self.answers(map, true, &mut context);
         let verify = map
             .get("verify")

@@ -156,6 +156,28 @@ fn preflights(given: Option<&Value>) -> BTreeMap<String, PreflightEnd> {
         .collect()
 }
 
+/// Lays what a case says of preflights over what their steps answer on a PC where all is well, if
+/// the playbook has such a base.
+fn lay_over_preflight(case: &mut Value, folder: &Path, path: &Path) {
+    let base = folder.join("base-preflight.yaml");
+    if !base.exists() {
+        return;
+    }
+    let base = read(&base);
+    let rungs = case.pointer_mut("/situation/preflights");
+    for change in rungs
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flat_map(Map::values_mut)
+    {
+        if change.get("failed").is_none() {
+            let mut whole = base.clone();
+            merge(&mut whole, change, path);
+            *change = whole;
+        }
+    }
+}
+
 pub(crate) fn cases(playbook: &Playbook) -> Vec<Case> {
     let folder = folder(&playbook.name);
     let base_facts = read(&folder.join("base-facts.yaml"));
@@ -175,7 +197,8 @@ pub(crate) fn cases(playbook: &Playbook) -> Vec<Case> {
     paths
         .into_iter()
         .map(|path| {
-            let case = read(&path);
+            let mut case = read(&path);
+            lay_over_preflight(&mut case, &folder, &path);
             let change = case.get("facts").cloned().unwrap_or_else(|| json!({}));
             let facts = answer(&base_facts, &change, &path);
             let verify = case.get("verify");

@@ -272,7 +272,8 @@ fn no_rung_writes_an_account_that_the_inventory_does_not_name() {
             let writes = rung.steps.iter().any(|step| step.action().is_some());
             let guarded = rung.guards.iter().any(|guard| guard.name == "own-name");
             rungs += usize::from(writes);
-            assert_eq!(writes, guarded, "{name}: {}", rung.id);
+            // Who joins a PC by a script names the account as well.
+            assert!(guarded || !writes, "{name}: {}", rung.id);
         }
     }
     assert!(rungs > 3, "only {rungs}");
