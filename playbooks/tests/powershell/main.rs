@@ -95,6 +95,21 @@ fn every_shipped_script_passes() {
     assert!(allowed.is_empty(), "nobody does this any more: {allowed:?}");
 }
 
+/// The scripts that the page on writing playbooks shows hold to what it says.
+#[test]
+fn the_scripts_of_the_page_pass() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/playbooks/writing.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks: Vec<_> = page.split("```powershell\n").skip(1).collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        let script = block.split("```").next().unwrap();
+        let found = check(script, Role::Step);
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
 /// What a script answers is what its schema says, field by field, and it ends with that.
 #[test]
 fn the_scripts_of_the_engine_answer_as_their_schemas_say() {
