@@ -119,7 +119,8 @@ impl Scenario {
             Self::RepairCutShort | Self::RepairLies => blocked("needs-credential"),
             Self::PcNewerThanAd => blocked("pc-newer-than-ad"),
             // An account with the right to reset and no more does not see deleted ones.
-            Self::AccountDeleted => not_repaired("account-missing", win32::NO_TRUST_SAM_ACCOUNT),
+            // Only joining it again helps, and no restart is allowed.
+            Self::AccountDeleted => blocked("needs-reboot"),
             Self::AccountDisabled => blocked("enable-accounts"),
             _ => self.expected(transport),
         }
@@ -194,7 +195,8 @@ impl Scenario {
             } else {
                 "timed-out"
             }),
-            _ => not_repaired("password-mismatch", win32::ACCESS_DENIED),
+            // What is left is to join it again, and no restart is allowed.
+            _ => blocked("needs-reboot"),
         }
     }
 

@@ -85,7 +85,14 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         "time-sync/set-clock.ps1" => 1_200,
         // Two runs, a while apart.
         "time-sync/verify.ps1" => 3_000,
+        "trust-repair/after-restart.ps1" => 1_500,
         "trust-repair/diagnose.ps1" => 2_400,
+        // The C# compiler, and every rule of the firewall.
+        "trust-repair/rejoin-safety.ps1" => 6_000,
+        "trust-repair/ensure-admin.ps1" | "trust-repair/leave-domain.ps1" => 2_000,
+        "trust-repair/join-domain.ps1" => 4_000,
+        "trust-repair/provision-offline-join.ps1" => 2_500,
+        "trust-repair/offline-join.ps1" => 1_500,
         "trust-repair/netlogon-rediscover.ps1" => 3_500,
         "trust-repair/rotate-machine-password.ps1" => 1_800,
         "trust-repair/sc-reset.ps1" => 1_500,
@@ -123,7 +130,15 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
         "time-sync/set-clock.ps1" => time_sync::set_clock::run(context),
         "time-sync/temporary-peer.ps1" => time_sync::temporary_peer::run(context),
         "time-sync/verify.ps1" => time_sync::verify::run(context),
+        "trust-repair/after-restart.ps1" => trust_repair::membership::settle(context),
         "trust-repair/diagnose.ps1" => trust_repair::diagnose::run(context),
+        "trust-repair/ensure-admin.ps1" => trust_repair::membership::ensure_admin(context),
+        "trust-repair/join-domain.ps1" => trust_repair::membership::join(context),
+        "trust-repair/leave-domain.ps1" => trust_repair::membership::leave(context),
+        "trust-repair/offline-join.ps1" => trust_repair::membership::offline(context),
+        "trust-repair/provision-offline-join.ps1" => trust_repair::membership::provision(context),
+        "trust-repair/rejoin-safety.ps1" => trust_repair::rejoin_safety::run(context),
+        "trust-repair/suspend-bitlocker.ps1" => trust_repair::membership::suspend(context),
         "trust-repair/netlogon-rediscover.ps1" => trust_repair::netlogon_rediscover::run(context),
         "trust-repair/ksetup-machine-password.ps1" => {
             trust_repair::ksetup_machine_password::run(context)

@@ -22,7 +22,7 @@ const SOCKET_ERROR: &str = "System.Net.Sockets.SocketException";
 /// Returns the parts `dc` and `clock`. A PC in no domain asks for nothing.
 pub(super) fn look(context: &StepContext<'_>, errors: &mut Vec<Value>) -> (Value, Value) {
     if context.pc.domain.is_none() {
-        return (part(None, None, None, None), clock(None));
+        return (part(None, None, None, None, None), clock(None));
     }
     let requested = context
         .text("domain_controller")
@@ -55,7 +55,11 @@ pub(super) fn look(context: &StepContext<'_>, errors: &mut Vec<Value>) -> (Value
         errors.push(failure("clock", TIMED_OUT));
     }
     let offset = (open == Some(true)).then_some(context.pc.clock_offset_ms);
-    (part(requested, Some(error), found, open), clock(offset))
+    let site = Some(context.pc.site.as_str());
+    (
+        part(requested, Some(error), found, open, site),
+        clock(offset),
+    )
 }
 
 fn failure(probe: &str, code: u32) -> Value {
@@ -68,6 +72,7 @@ fn part(
     error: Option<u32>,
     found: Option<&DomainController>,
     open: Option<bool>,
+    site: Option<&str>,
 ) -> Value {
     let ports: Map<String, Value> = PORTS
         .iter()
@@ -85,7 +90,7 @@ fn part(
         "error": error,
         "name": name,
         "address": found.map(|dc| dc.address.to_string()).or(asked_address),
-        "site": error.map(|_| "Default-First-Site-Name"),
+        "site": site,
         "ports": ports,
     })
 }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::controller;
+use super::membership;
 use super::probe::{self, Asked};
 use crate::machine::{LogEvent, Service};
 use crate::scripts::{StepContext, StepOutcome};
@@ -15,6 +16,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
     let mut errors = Vec::new();
     let channel = channel(context);
     let (dc, clock) = controller::look(context, &mut errors);
+    let left_domain = membership::left_domain(context);
     let pc = &*context.pc;
     let now = pc.local_time(context.now);
     let updates: Vec<Value> = pc.updates.iter().rev().take(20).map(update).collect();
@@ -24,7 +26,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         "computer": {
             "name": pc.name,
             "dns_host_name": pc.name.to_ascii_lowercase(),
-            "domain": pc.domain.as_deref().unwrap_or("WORKGROUP"),
+            "domain": pc.domain_or_workgroup(),
             "part_of_domain": pc.domain.is_some(),
             "domain_role": pc.domain_role,
             "model": pc.model,
@@ -53,6 +55,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
             "enforced": pc.isolates_identity(),
         },
         "machine_secret": machine_secret(context, &channel),
+        "left_domain": left_domain,
         "probe_errors": errors,
     })))
 }

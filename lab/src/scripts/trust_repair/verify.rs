@@ -33,6 +33,10 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         "test_computer_secure_channel": test,
         "new_events": { "netlogon_3210": new(3210), "netlogon_5719": new(5719) },
         "after_record_id": after,
+        "member": {
+            "part_of_domain": context.pc.is_member(),
+            "domain": context.pc.domain_or_workgroup().to_lowercase(),
+        },
         "probe_errors": [],
     })))
 }
