@@ -73,23 +73,29 @@ fn an_exported_playbook_is_the_same_until_it_is_edited() {
     let shipped = Playbook::load_shipped("trust-repair").unwrap();
     // It does not load without the playbooks for hosts of other platforms.
     let names = || std::iter::once(&shipped.name).chain(&shipped.also);
-    // What playbooks share comes with the one that uses it.
-    let shared = [
-        "clock",
-        "local-account",
-        "machine-secret",
-        "netlogon",
-        "probe",
-        "restart-safety",
-        "tool",
-        "write-filter",
-    ];
-    let expected: BTreeSet<_> = names()
+    let own: BTreeSet<_> = names()
         .flat_map(|name| on_disk(name).into_iter().chain([format!("{name}.yaml")]))
-        .chain(shared.map(|file| format!("include/{file}.ps1")))
         .map(|file| folder.path().join(file))
         .collect();
-    assert_eq!(files.iter().cloned().collect::<BTreeSet<_>>(), expected);
+    let files: BTreeSet<_> = files.into_iter().collect();
+    let missing: Vec<_> = own.difference(&files).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    // What playbooks share comes with the one that uses it, and nothing else.
+    let scripts: Vec<_> = own
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let shared: Vec<_> = files.difference(&own).collect();
+    assert!(shared.contains(&&folder.path().join("include/probe.ps1")));
+    for path in shared {
+        assert_eq!(path.parent(), Some(folder.path().join("include").as_path()));
+        let name = path.file_name().unwrap().to_string_lossy();
+        let line = format!("#include {name}\n");
+        assert!(
+            scripts.iter().any(|script| script.contains(&line)),
+            "{line}"
+        );
+    }
     // Another one that shares them can be exported beside it.
     let beside = export("local-admin-access", folder.path()).unwrap();
     assert!(beside.contains(&folder.path().join("include/probe.ps1")));

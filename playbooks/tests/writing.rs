@@ -1,5 +1,5 @@
 //! The examples in `docs/playbooks/writing.md` are playbooks that load and decide.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::Path;
