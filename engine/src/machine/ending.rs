@@ -147,6 +147,10 @@ pub(super) fn not_connected(state: &PcState, why: &str, reason: &str) -> Ending 
         );
     }
     if let Some(done) = state.rung.as_ref().and_then(done_until_restart) {
+        let why = match connect_failure::outcome(why) {
+            Outcome::Unreachable { .. } => connect_failure::AFTER_REBOOT,
+            _ => why,
+        };
         let outcome = connect_failure::outcome(why);
         let next = connect_failure::advice(why);
         return end(

@@ -311,7 +311,7 @@ impl Machine<'_> {
 }
 
 /// Gives the situation what the rung's preflight answered before it was begun.
-fn preflight_of(rung: &RungState, situation: &mut Situation) {
+pub(super) fn preflight_of(rung: &RungState, situation: &mut Situation) {
     let answers = PreflightEnd::Answered(rung.preflight.clone());
     situation.preflights.insert(rung.id.clone(), answers);
 }

@@ -6,7 +6,7 @@ use fleetmend_model::{HostEvent, Phase, Place, StepEnd, StepRef};
 use fleetmend_playbooks::{DecisionError, PreflightEnd, Situation};
 use serde_json::{Map, Value};
 
-use super::next::Machine;
+use super::next::{Machine, preflight_of};
 use super::state::PcState;
 use super::{Action, Stop, ending};
 use crate::program::RungPlan;
@@ -102,13 +102,19 @@ impl Machine<'_> {
     /// Returns the situation as a step sees it: with the answers of its rung's preflight so far.
     pub(super) fn situation_to_ask(self, step: &StepRef) -> Situation {
         let mut situation = self.situation();
-        if step.phase == Phase::Preflight
-            && let Some(rung) = &step.rung
-        {
+        let Some(rung) = &step.rung else {
+            return situation;
+        };
+        if step.phase == Phase::Preflight {
             let preflight = self.state.preflights.get(rung);
             let answers = preflight.map(|preflight| preflight.answers.clone());
             let answers = PreflightEnd::Answered(answers.unwrap_or_default());
             situation.preflights.insert(rung.clone(), answers);
+        } else if let (None, Some(last)) = (&self.state.rung, &self.state.last)
+            && last.id == *rung
+        {
+            // Its proof is looked for again.
+            preflight_of(last, &mut situation);
         }
         situation
     }

@@ -18,6 +18,9 @@ pub const NOT_BACK: &str = "NotBackAfterReboot";
 /// The same: it is back, and another controller was faster to take hold of it.
 pub const OTHER_CONTROLLER: &str = "OtherController";
 
+/// The same: the run was cut before anything was sent to the PC.
+pub const NOT_ORDERED: &str = "RestartNotOrdered";
+
 /// By how much the time of the last boot must differ to be that of another boot: setting the clock
 /// by a little moves it, too.
 const MOVED_SECONDS: f64 = 10.0;
@@ -37,16 +40,17 @@ pub struct Ordered {
 ///
 /// The number of the boot is the surest sign, where Windows counts. That it is the same proves
 /// nothing: a disk that is restored at every boot restores the number, too. Then, and where there
-/// is none, both must speak for it: the time of the last boot has moved, and Windows runs for a
-/// shorter time than has passed since the order, at which it was running.
+/// is none, two must speak for it: the time of the last boot has moved, and Windows runs for a
+/// shorter time than before the order, or than has passed since.
 pub fn is_new_boot(before: &Boot, now: &Boot, since_order: Duration) -> bool {
     if let (Some(before), Some(now)) = (before.boot_id, now.boot_id)
         && before != now
     {
         return true;
     }
-    (now.last_boot_unix - before.last_boot_unix).abs() > MOVED_SECONDS
-        && now.uptime_seconds < since_order.as_secs_f64()
+    let moved = (now.last_boot_unix - before.last_boot_unix).abs() > MOVED_SECONDS;
+    let longest = before.uptime_seconds.max(since_order.as_secs_f64());
+    moved && now.uptime_seconds < longest
 }
 
 impl PcState {
@@ -138,8 +142,10 @@ pub(super) fn cut_under(
         if changed {
             return None;
         }
-        return ended(StepEnd::NotRun {
-            reason: "the run ended before the restart was ordered".to_owned(),
+        return ended(StepEnd::Failed {
+            error_id: NOT_ORDERED.to_owned(),
+            code: None,
+            message: "the run ended before the restart was ordered".to_owned(),
         });
     }
     if let Link::Failed { reason, .. } = &state.link {

@@ -14,6 +14,10 @@ pub(super) fn rung_next(machine: Machine<'_>, rung: &RungState) -> Action {
     if rung.proving {
         return verify_next(machine, rung);
     }
+    if machine.state.held == Some(false) {
+        // Another controller was faster, as after a restart: it must not be disturbed.
+        return Action::Finish(ending::held_by_other(machine.state));
+    }
     let Some(plan) = machine.program.rungs.get(&rung.id) else {
         // A playbook that changed between run and resume; the digest forbids it.
         return over(rung, false);

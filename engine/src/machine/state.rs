@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::evidence;
 use super::preflight::Preflight;
-use super::reboot::Ordered;
+use super::reboot::{NOT_ORDERED, Ordered, RESTART_REFUSED};
 use crate::own::is_lock;
 
 /// Everything known of one PC in one run. Equal events give equal states.
@@ -310,8 +310,11 @@ impl PcState {
         let changes = running.as_ref().is_some_and(|running| running.changes);
         let place = running.map_or(Place::Pc, |running| running.place);
         let ran = !matches!(end, StepEnd::NotRun { .. });
-        // What fails in the directory in an orderly way has certainly written nothing.
-        let nothing = place == Place::Controller && matches!(end, StepEnd::Failed { .. });
+        // What fails in the directory in an orderly way has certainly written nothing, and a PC that
+        // was not told to restart, or refused to, is as it was.
+        let nothing = matches!(end, StepEnd::Failed { error_id, .. }
+            if place == Place::Controller
+                || [RESTART_REFUSED, NOT_ORDERED].contains(&error_id.as_str()));
         let changed = ran && changes && !nothing;
         if changed {
             self.changed = true;
@@ -464,7 +467,11 @@ impl PcState {
         };
         // One of which every step was left out counts as tried.
         let idle = rung.last_end.is_none() && rung.answered > 0;
-        if !rung.ran && !idle {
+        // One that only looked until the run was cut has not been tried.
+        let only_looked = !rung.changed
+            && matches!(&rung.last_end, Some((_, StepEnd::Failed { error_id, .. }))
+                if error_id == NOT_ORDERED);
+        if (!rung.ran || only_looked) && !idle {
             self.tried.remove(id);
             if rung.last_end.is_none() && self.last.is_some() {
                 // Nothing of it was even begun: the proof to look for is still that of the last.

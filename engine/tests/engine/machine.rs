@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{CAUTION, directory_program, program};
-use fleetmend_engine::Program;
-use fleetmend_engine::machine::{Action, Context, PcState, Stop, Work, next};
+use crate::support::{CAUTION, NO_PREFLIGHT, directory_program, program, rejoin_program};
+use fleetmend_engine::machine::{
+    Action, Context, DID_NOT_RESTART, Link, NOT_BACK, OTHER_CONTROLLER, PcState, RESTART_REFUSED,
+    Running, Stop, Work, next,
+};
+use fleetmend_engine::{Program, StepRun};
 use fleetmend_model::{
-    HostEvent, HostName, Outcome, Phase, Place, RunMode, StepEnd, StepRef, TransportKind,
+    Boot, HostEvent, HostName, Outcome, Phase, Place, RunMode, StepEnd, StepRef, TransportKind,
 };
 use fleetmend_playbooks::Situation;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -39,13 +43,65 @@ fn dice() -> impl Strategy<Value = Dice> {
         })
 }
 
-/// One of the two playbooks.
-fn either(directory: bool) -> Program {
-    if directory {
-        directory_program()
-    } else {
-        program()
+/// One of the three playbooks.
+fn any(which: usize) -> Program {
+    match which {
+        0 => program(),
+        1 => directory_program(),
+        _ => rejoin_program(),
     }
+}
+
+/// What a step that restarts the PC stores.
+fn restart(dice: &Dice, step: StepRef) -> Vec<HostEvent> {
+    let ordered = HostEvent::RebootOrdered {
+        step: step.clone(),
+        boot: Boot {
+            last_boot_unix: 1.7e9,
+            boot_id: None,
+            uptime_seconds: 1e6,
+        },
+        ordered: Timestamp::UNIX_EPOCH,
+    };
+    let started = HostEvent::StepStarted {
+        step: step.clone(),
+        changes: true,
+        place: Place::Pc,
+    };
+    let failed = |error_id: &str| StepEnd::Failed {
+        error_id: error_id.into(),
+        code: Some(5),
+        message: "失敗".into(),
+    };
+    let reason = || "lost".to_owned();
+    let not_connected = |why: &str| HostEvent::ConnectFailed {
+        why: why.into(),
+        reason: reason(),
+    };
+    let (between, end) = match dice.end {
+        0 => (None, StepEnd::Unknown { reason: reason() }),
+        1 => (None, StepEnd::NotRun { reason: reason() }),
+        2 => (None, failed(RESTART_REFUSED)),
+        3 => (None, failed(DID_NOT_RESTART)),
+        4 => (None, failed(OTHER_CONTROLLER)),
+        5 => (Some(not_connected("after-reboot")), failed(NOT_BACK)),
+        6 => (Some(not_connected("logon")), failed(NOT_BACK)),
+        _ => (
+            Some(HostEvent::Connected {
+                transport: TransportKind::WinrmHttp,
+                address: "pc:5985".into(),
+            }),
+            StepEnd::Answered { answer: json!({}) },
+        ),
+    };
+    let mut events = vec![started, ordered];
+    events.extend(between);
+    events.push(HostEvent::StepEnded {
+        step,
+        end,
+        elapsed_ms: 1,
+    });
+    events
 }
 
 fn end(dice: &Dice, phase: Phase) -> StepEnd {
@@ -83,6 +139,7 @@ fn answer(fact: u8, phase: Phase) -> Value {
         (Phase::Verify, _) => json!({"proof": "no"}),
         (Phase::Repair | Phase::Exec, 0) => json!({"credential_error": 1326}),
         (Phase::Repair | Phase::Exec, 1..=3) => json!({"credential_error": null}),
+        (Phase::Preflight, 0) => json!({"safe": false}),
         (Phase::Preflight | Phase::Repair | Phase::Exec, _) => json!({"credential_error": 0}),
     }
 }
@@ -93,6 +150,11 @@ fn drive(program: &Program, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
         credentials: ["domain".to_owned()].into(),
         credentials_for_pcs: ["domain".to_owned()].into(),
         directory: true,
+        max_reboots: 9,
+        params: json!({"rescue_admin": "rescue", "blob": true})
+            .as_object()
+            .unwrap()
+            .clone(),
         ..Situation::default()
     };
     let mut refused = BTreeMap::new();
@@ -143,15 +205,21 @@ fn drive(program: &Program, mode: RunMode, chance: &[Dice]) -> Vec<HostEvent> {
                     address: "pc:22".into(),
                 },
             ],
+            Action::Run(call) if call.step.step.starts_with("restart_") => {
+                assert!(call.shielded);
+                restart(dice, call.step)
+            }
             Action::Run(call) => {
                 let plan = program.step(&call.step).unwrap();
+                let elsewhere = matches!(plan.run, StepRun::Elsewhere(_));
+                assert_eq!(call.on.is_some(), elsewhere);
                 let phase = if plan.place() == Place::Pc {
                     call.step.phase
                 } else {
                     Phase::Exec
                 };
                 assert!(
-                    plan.place() == Place::Pc || shut.is_none(),
+                    !matches!(plan.run, StepRun::Action(_)) || shut.is_none(),
                     "{} after the directory refused us",
                     call.step
                 );
@@ -242,6 +310,18 @@ fn between(events: &[HostEvent]) -> bool {
     between
 }
 
+fn failed_with(end: &StepEnd, id: &str) -> bool {
+    matches!(end, StepEnd::Failed { error_id, .. } if error_id == id)
+}
+
+fn is_failed(state: &PcState) -> bool {
+    matches!(state.link, Link::Failed { .. })
+}
+
+fn restarts(running: &Running) -> bool {
+    running.step.step.starts_with("restart_")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
@@ -249,9 +329,9 @@ proptest! {
     fn any_pc_ends_once_and_by_the_contract(
         chance in prop::collection::vec(dice(), 1..80),
         check in prop::bool::weighted(0.2),
-        directory in prop::bool::ANY,
+        which in 0..3usize,
     ) {
-        let program = either(directory);
+        let program = any(which);
         let mode = if check { RunMode::Check } else { RunMode::Repair };
         let events = drive(&program, mode, &chance);
 
@@ -262,6 +342,7 @@ proptest! {
         prop_assert_eq!(results.len(), 1, "exactly one result");
         prop_assert!(matches!(events.last(), Some(HostEvent::Finished { .. })), "and it is last");
         let outcome = &results[0].outcome;
+        prop_assert!(!results[0].reason.contains(NO_PREFLIGHT), "{:?}", results[0]);
 
         // The contract.
         let ends = ends(&events);
@@ -275,15 +356,17 @@ proptest! {
         for step in &repairs {
             *often.entry(step.to_string()).or_default() += 1;
         }
+        let again = ["repair/account/", "repair/rejoin/"];
         for (step, times) in &often {
-            let most = if step.starts_with("repair/account/") { 2 } else { 1 };
+            let most = if again.iter().any(|rung| step.starts_with(rung)) { 2 } else { 1 };
             prop_assert!(*times <= most, "{} ran {} times", step, times);
         }
         let mut starts: BTreeMap<&str, usize> = BTreeMap::new();
         for event in &events {
             if let HostEvent::RungStarted { rung, caution } = event {
                 *starts.entry(rung).or_default() += 1;
-                prop_assert_eq!(caution.as_deref() == Some(CAUTION), rung == "account");
+                let warns = ["account", "rejoin"].contains(&rung.as_str());
+                prop_assert_eq!(caution.as_deref() == Some(CAUTION), warns);
             }
         }
         prop_assert!(starts.values().all(|times| *times <= 2), "{:?}", starts);
@@ -312,7 +395,19 @@ proptest! {
             prop_assert!(results[0].next.contains("run again"), "{:?}", results[0]);
         }
         let connects = events.iter().filter(|e| matches!(e, HostEvent::Connecting)).count();
-        prop_assert!(connects <= 2);
+        // One more for the session that was given up for a PC which then did not restart.
+        let stayed = ends.iter().filter(|(.., end)| failed_with(end, DID_NOT_RESTART)).count();
+        prop_assert!(connects <= 2 + stayed, "{} connections", connects);
+        // Whoever does not come back ends there, and says so.
+        let lost = ends.iter().find(|(.., end)| failed_with(end, NOT_BACK));
+        if let Some((step, ..)) = lost {
+            prop_assert_eq!(&ends.last().unwrap().0, step);
+            prop_assert!(
+                results[0].reason.contains("ordered the restart at")
+                    || matches!(outcome, Outcome::Unknown { .. }),
+                "{:?}", results[0]
+            );
+        }
         let proof = events.iter().rev().find_map(|event| match event {
             HostEvent::RungEnded { verified, rung } => Some((*verified, rung.clone())),
             _ => None,
@@ -331,7 +426,9 @@ proptest! {
             }
             Outcome::Healthy => prop_assert!(repairs.is_empty(), "healthy PCs are not touched"),
             Outcome::Skipped { why } if why == "interrupted" => {
-                prop_assert!(repairs.iter().all(|step| step.step == "prepare"), "{:?}", repairs);
+                let reads = ["prepare", "rescue"];
+                let all_read = repairs.iter().all(|step| reads.contains(&step.step.as_str()));
+                prop_assert!(all_read, "{:?}", repairs);
             }
             _ => {}
         }
@@ -340,9 +437,9 @@ proptest! {
     #[test]
     fn replaying_gives_the_same_state_and_the_next_step_at_every_prefix(
         chance in prop::collection::vec(dice(), 1..40),
-        directory in prop::bool::ANY,
+        which in 0..3usize,
     ) {
-        let program = either(directory);
+        let program = any(which);
         let events = drive(&program, RunMode::Repair, &chance);
         let mut state = PcState::default();
         for (index, event) in events.iter().enumerate() {
@@ -358,9 +455,9 @@ proptest! {
     fn a_run_cut_after_any_event_goes_on_to_one_result(
         chance in prop::collection::vec(dice(), 1..40),
         cut in 0usize..60,
-        directory in prop::bool::ANY,
+        which in 0..3usize,
     ) {
-        let program = either(directory);
+        let program = any(which);
         let events = drive(&program, RunMode::Repair, &chance);
         let state = replay(&events[..cut.min(events.len())]);
         let situation = Situation::default();
@@ -374,7 +471,14 @@ proptest! {
         let action = next(Work::Playbook(&program), &context, &state);
         if state.result.is_some() {
             prop_assert_eq!(action, Action::Done);
-        } else if let Some(running) = &state.running {
+        } else if let Some(ordered) = state.awaited().filter(|_| !is_failed(&state)) {
+            let awaited = matches!(&action, Action::Await(call) if call.step == ordered.step);
+            prop_assert!(awaited, "{:?}", action);
+        } else if state.awaited().is_some() {
+            let noted = matches!(&action, Action::Note(HostEvent::StepEnded { end, .. })
+                if failed_with(end, NOT_BACK));
+            prop_assert!(noted, "{:?}", action);
+        } else if let Some(running) = state.running.as_ref().filter(|running| !restarts(running)) {
             // Its end is unknown; it is not sent again.
             let noted = matches!(&action, Action::Note(HostEvent::StepEnded {
                 step: noted, end: StepEnd::Unknown { .. }, .. }) if *noted == running.step);
@@ -386,9 +490,9 @@ proptest! {
     fn no_order_of_events_breaks_the_fold(
         chance in prop::collection::vec(dice(), 1..30),
         order in prop::collection::vec(0usize..60, 0..60),
-        directory in prop::bool::ANY,
+        which in 0..3usize,
     ) {
-        let program = either(directory);
+        let program = any(which);
         let events = drive(&program, RunMode::Repair, &chance);
         let mixed: Vec<HostEvent> =
             order.into_iter().filter_map(|index| events.get(index).cloned()).collect();

@@ -11,25 +11,26 @@ use crate::support::{
 use fleetmend_engine::{Job, Past, ResumeError, RunEnd, RunPlan, exit_code, run};
 use fleetmend_model::{Event, Host, HostEvent, HostName, Outcome, Record, RunMode, StepEnd};
 
-const CHANGING: [&str; 6] = [
+const CHANGING: [&str; 7] = [
     "restart",
     "reset",
     "join",
     "reset_account",
     "store",
     "rotate",
+    "rejoin",
 ];
 
 /// How the controller dies once so many events are stored.
 #[derive(Clone, Copy, Debug)]
-enum Death {
+pub(crate) enum Death {
     /// At once: what was being sent never came to the PC.
     AtOnce,
     /// What was sent is done, and nobody hears of it.
     AfterTheActs,
 }
 
-type Plan = fn(&World) -> RunPlan;
+pub(crate) type Plan = fn(&World) -> RunPlan;
 
 fn on_pcs() -> Vec<Pc> {
     // The domain always says that it takes the account: how many PCs may doubt it is told elsewhere.
@@ -92,7 +93,7 @@ fn with_directory(world: &World) -> RunPlan {
 }
 
 /// Kills a run (or one that goes on) once the journal holds `at` records.
-async fn kill(world: &Arc<World>, plan: RunPlan, at: usize, death: Death) {
+pub(crate) async fn kill(world: &Arc<World>, plan: RunPlan, at: usize, death: Death) {
     let (reader, mut seen) = tokio::sync::mpsc::channel(64);
     let reading = tokio::spawn(async move { while seen.recv().await.is_some() {} });
     let (sender, control) = fleetmend_engine::control();
@@ -117,7 +118,7 @@ async fn kill(world: &Arc<World>, plan: RunPlan, at: usize, death: Death) {
 }
 
 /// The world as it is, with the controller's journal and nobody working.
-fn after(world: &World, freeze_at: Option<usize>) -> Arc<World> {
+pub(crate) fn after(world: &World, freeze_at: Option<usize>) -> Arc<World> {
     let records = world.journal.records();
     let journal = MemoryJournal::with(records).frozen_at(freeze_at);
     let pcs: Vec<Pc> = world.pcs.lock().unwrap().values().cloned().collect();
@@ -128,12 +129,12 @@ fn after(world: &World, freeze_at: Option<usize>) -> Arc<World> {
     next
 }
 
-fn fresh(pcs: Vec<Pc>, freeze_at: usize) -> Arc<World> {
+pub(crate) fn fresh(pcs: Vec<Pc>, freeze_at: usize) -> Arc<World> {
     let journal = MemoryJournal::new(None).frozen_at(Some(freeze_at));
     World::new(pcs, journal)
 }
 
-fn ended(records: &[Record]) -> BTreeSet<String> {
+pub(crate) fn ended(records: &[Record]) -> BTreeSet<String> {
     let hosts = records.iter().filter_map(|record| match &record.event {
         Event::Host {
             host,
@@ -145,7 +146,7 @@ fn ended(records: &[Record]) -> BTreeSet<String> {
 }
 
 /// No step that changes runs twice on a PC without a look at it in between.
-fn assert_looked_between(sent: &[(String, String)], about: &str) {
+pub(crate) fn assert_looked_between(sent: &[(String, String)], about: &str) {
     let mut since: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (host, step) in sent {
         let ran = since.entry(host).or_default();
@@ -183,7 +184,7 @@ fn may_differ(events: &[HostEvent], sent_is_done: bool) -> bool {
 }
 
 /// Goes on in this world, and compares with the run that nobody cut.
-async fn goes_on(
+pub(crate) async fn goes_on(
     world: &Arc<World>,
     plan: Plan,
     wanted: &BTreeMap<String, String>,

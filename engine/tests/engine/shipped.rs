@@ -172,6 +172,7 @@ fn a_lost_secret_is_mended_through_the_directory() {
         let mut expected = vec![
             "diagnose/diagnose",
             "diagnose/directory",
+            "repair/machine-password-reset/lock",
             "repair/machine-password-reset/reset_account",
             "repair/machine-password-reset/store",
             "repair/machine-password-reset/rotate",
@@ -179,20 +180,20 @@ fn a_lost_secret_is_mended_through_the_directory() {
             "verify/machine-password-reset/directory",
         ];
         if !rotate {
-            expected.remove(4);
+            expected.remove(5);
         }
         assert_eq!(steps, expected);
         let skipped = events
             .iter()
             .any(|event| matches!(event, HostEvent::StepSkipped { .. }));
         assert_eq!(skipped, !rotate);
-        let params = &member.asked[2].1;
+        let params = &member.asked[3].1;
         assert_eq!(params["computer"], member.asked[1].1["computer"]);
         assert_eq!(
             params["sid"],
             "S-1-5-21-1111111111-2222222222-3333333333-1104"
         );
-        assert!(!member.asked[3].1.contains_key("machine_password"));
+        assert!(!member.asked[4].1.contains_key("machine_password"));
         let warned = events.iter().any(|event| {
             matches!(event, HostEvent::RungStarted { caution: Some(caution), .. }
                 if !caution.is_empty())

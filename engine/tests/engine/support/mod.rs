@@ -7,7 +7,7 @@ mod memory;
 mod world;
 
 pub use directory::{FakeDirectory, MADE};
-pub use judge::{CAUTION, directory_program, posix_program, program, rejoin_program};
+pub use judge::{CAUTION, NO_PREFLIGHT, directory_program, posix_program, program, rejoin_program};
 pub use memory::MemoryJournal;
 pub use world::{
     Act, Pc, World, not_repaired, outcomes, ports, quiet, resume_world, run_world, wait_until,

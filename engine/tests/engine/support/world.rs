@@ -129,8 +129,6 @@ pub struct World {
     pub own: Mutex<Vec<(String, String)>>,
     /// Host and user of every logon.
     pub logons: Mutex<Vec<(String, String)>>,
-    /// How many PCs are amid a rung that restarts them, by site, and how many were at most.
-    pub amid: Mutex<BTreeMap<String, (usize, usize)>>,
 }
 
 impl World {
@@ -155,7 +153,6 @@ impl World {
             made: AtomicUsize::new(0),
             own: Mutex::default(),
             logons: Mutex::default(),
-            amid: Mutex::default(),
         })
     }
 
@@ -399,7 +396,9 @@ async fn run_from(
         !text.contains(DOMAIN_PASSWORD),
         "a secret is in the journal"
     );
-    assert!(!text.contains(MADE), "a made secret is in the journal");
+    for secret in [MADE, MADE_BLOB, RESCUE_PASSWORD] {
+        assert!(!text.contains(secret), "{secret} is in the journal");
+    }
     world.assert_clean();
     report
 }
@@ -667,6 +666,9 @@ impl Session for FakeSession {
                 DOMAIN_PASSWORD
             );
             assert_eq!(step.credentials["domain"].user, "join-account");
+        }
+        if name == "keep_blob" {
+            assert_eq!(step.secrets["blob"].reveal(), MADE_BLOB);
         }
         if name == "store" {
             let secret = step.secrets["machine_password"].reveal().to_owned();
