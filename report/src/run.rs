@@ -120,10 +120,10 @@ impl RunReport {
     /// Concludes a result for every PC that has none, in a run without an end: `unknown` where
     /// something was under way or had run, else `skipped(not-reached)`.
     pub fn settle(&mut self) {
-        let mode = self.mode;
+        let (mode, run) = (self.mode, self.run);
         for host in &mut self.hosts {
             if host.result.is_none() {
-                host.result = Some(host.progress.result(&host.host, mode));
+                host.result = Some(host.progress.result(&host.host, mode, run));
                 host.concluded = true;
             }
         }

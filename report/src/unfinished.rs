@@ -3,7 +3,7 @@
 //! The journal holds every intent before its act. So it tells the PCs on which something was
 //! under way, whose state nobody knows, from those that were left as they were.
 
-use fleetmend_model::{HostEvent, HostName, HostResult, Outcome, RunMode, StepRef};
+use fleetmend_model::{HostEvent, HostName, HostResult, Outcome, RunId, RunMode, StepRef};
 use jiff::Timestamp;
 
 use crate::hazard::Watch;
@@ -15,6 +15,8 @@ pub(crate) struct Progress {
     open: Option<String>,
     /// What last ran of a repair or a command: once there is any, the PC may be changed.
     touched: Option<String>,
+    /// When it was told to restart, and is not known to be back.
+    restarting: Option<Timestamp>,
     /// Whether work on it began.
     begun: bool,
     watch: Watch,
@@ -36,6 +38,7 @@ impl Progress {
                     self.touched = Some(step.to_string());
                 }
             }
+            HostEvent::RebootOrdered { ordered, .. } => self.restarting = Some(*ordered),
             HostEvent::StepEnded { step, .. } => self.close(step),
             HostEvent::RungStarted { rung, .. } => self.touched = Some(format!("repair/{rung}")),
             HostEvent::Connecting
@@ -43,16 +46,25 @@ impl Progress {
             | HostEvent::ConnectFailed { .. }
             | HostEvent::Diagnosed { .. }
             | HostEvent::StepSkipped { .. }
-            | HostEvent::RebootOrdered { .. }
             | HostEvent::HandedIn(_)
             | HostEvent::RungEnded { .. }
             | HostEvent::Finished { .. } => {}
         }
     }
 
-    /// Returns the result that follows for a PC without one.
-    pub(crate) fn result(&self, host: &HostName, mode: Option<RunMode>) -> HostResult {
+    /// Returns the result that follows for a PC without one, in this run.
+    pub(crate) fn result(
+        &self,
+        host: &HostName,
+        mode: Option<RunMode>,
+        run: Option<RunId>,
+    ) -> HostResult {
         let (outcome, reason, next) = match (&self.open, &self.touched) {
+            (Some(step), _) if let Some(ordered) = self.restarting => (
+                unknown(step),
+                format!("it was told to restart at {ordered}; the journal has not that it is back"),
+                advice(mode),
+            ),
             (Some(step), _) => (
                 unknown(step),
                 format!(
@@ -78,7 +90,16 @@ impl Progress {
                 "if the run is over, run again on it".to_owned(),
             ),
         };
+        // A PC amid a restart is best gone on with: that waits for it, and knows what comes next.
+        let resume = self
+            .restarting
+            .zip(run)
+            .map(|(_, run)| format!("if the run is over, go on with it: fleetmend resume {run}"));
         let (reason, next) = match self.watch.hazard() {
+            Some(hazard) if resume.is_some() => (
+                format!("{reason}; {}", hazard.caution),
+                resume.unwrap_or_default(),
+            ),
             Some(hazard) => (
                 format!("{reason}; {}", hazard.caution),
                 format!(
@@ -86,7 +107,7 @@ impl Progress {
                     hazard.rung
                 ),
             ),
-            None => (reason, next),
+            None => (reason, resume.unwrap_or(next)),
         };
         let elapsed = match (self.first, self.latest) {
             (Some(first), Some(latest)) => latest.duration_since(first).as_millis(),
@@ -110,6 +131,7 @@ impl Progress {
             .is_some_and(|open| *open == step.to_string())
         {
             self.open = None;
+            self.restarting = None;
         }
     }
 }
@@ -220,9 +242,53 @@ mod tests {
         let mut progress = Progress::default();
         for (event, told) in way {
             progress.apply(&event, Timestamp::UNIX_EPOCH);
-            let result = progress.result(&host, Some(RunMode::Repair));
+            let result = progress.result(&host, Some(RunMode::Repair), None);
             assert_eq!(result.reason.contains(caution), told, "after {event:?}");
             assert_eq!(result.next.contains("run again: account"), told);
+        }
+    }
+
+    #[test]
+    fn a_pc_that_was_restarting_is_gone_on_with() {
+        let restart = step(Phase::Repair, Some("rejoin"));
+        let caution = "PC はドメインから外れています";
+        let host = HostName("pc-001".into());
+        let run = RunId(uuid::Uuid::from_u128(7));
+        let ordered = HostEvent::RebootOrdered {
+            step: restart.clone(),
+            boot: fleetmend_model::Boot {
+                last_boot_unix: 1.7e9,
+                boot_id: None,
+                uptime_seconds: 60.0,
+            },
+            ordered: Timestamp::from_second(1_800_000_000).unwrap(),
+        };
+        for caution in [None, Some(caution.to_owned())] {
+            let mut progress = Progress::default();
+            let begun = HostEvent::RungStarted {
+                rung: "rejoin".into(),
+                caution: caution.clone(),
+            };
+            for event in [begun, started(&restart, true), ordered.clone()] {
+                progress.apply(&event, Timestamp::UNIX_EPOCH);
+            }
+            let result = progress.result(&host, Some(RunMode::Repair), Some(run));
+            assert_eq!(result.outcome.to_string(), "unknown(repair/rejoin/s)");
+            assert!(
+                result.reason.contains("told to restart at 2027-01-15"),
+                "{}",
+                result.reason
+            );
+            assert_eq!(result.reason.contains("外れて"), caution.is_some());
+            assert!(
+                result.next.ends_with(&format!("fleetmend resume {run}")),
+                "{}",
+                result.next
+            );
+            // Once it is back there is no more to wait for.
+            progress.apply(&ended(&restart), Timestamp::UNIX_EPOCH);
+            let result = progress.result(&host, Some(RunMode::Repair), Some(run));
+            assert!(!result.next.contains("resume") && !result.reason.contains("restart at"));
         }
     }
 
@@ -258,15 +324,15 @@ mod tests {
         ];
         let host = HostName("pc-001".into());
         let mut progress = Progress::default();
-        let result = progress.result(&host, None);
+        let result = progress.result(&host, None, None);
         assert_eq!(result.outcome.to_string(), "skipped(not-reached)");
         for (at, (event, expected)) in way.into_iter().enumerate() {
             let second = i64::try_from(at).unwrap();
             progress.apply(&event, Timestamp::from_second(second).unwrap());
-            let result = progress.result(&host, Some(RunMode::Repair));
+            let result = progress.result(&host, Some(RunMode::Repair), None);
             assert_eq!(result.outcome.to_string(), expected, "after {event:?}");
             assert!(!result.reason.is_empty() && !result.next.is_empty());
         }
-        assert_eq!(progress.result(&host, None).elapsed_ms, 8_000);
+        assert_eq!(progress.result(&host, None, None).elapsed_ms, 8_000);
     }
 }
