@@ -59,25 +59,25 @@ impl Progress {
         mode: Option<RunMode>,
         run: Option<RunId>,
     ) -> HostResult {
-        let (outcome, reason, next) = match (&self.open, &self.touched) {
-            (Some(step), _) if let Some(ordered) = self.restarting => (
+        let (outcome, reason, next) = match (&self.open, &self.restarting, &self.touched) {
+            (Some(step), Some(ordered), _) => (
                 unknown(step),
                 format!("it was told to restart at {ordered}; the journal has not that it is back"),
                 advice(mode),
             ),
-            (Some(step), _) => (
+            (Some(step), None, _) => (
                 unknown(step),
                 format!(
                     "the journal has no end of {step}: the run was cut there or is still at it"
                 ),
                 advice(mode),
             ),
-            (None, Some(step)) => (
+            (None, _, Some(step)) => (
                 unknown(step),
                 format!("the journal has no result after {step}: what it left behind is not known"),
                 advice(mode),
             ),
-            (None, None) => (
+            (None, _, None) => (
                 Outcome::Skipped {
                     why: "not-reached".to_owned(),
                 },
