@@ -78,7 +78,7 @@ if ($null -ne $system -and $null -ne $system.LastBootUpTime) { $booted = Get-Uni
 $rounds = 0
 if ($null -ne $booted) {
     $byClock = ((Get-UnixSeconds $now) - $booted) * 1000
-    $rounds = [Math]::Max(0, [Math]::Round(($byClock - $ticks) / 4294967296))
+    $rounds = [Math]::Max(0.0, [Math]::Round(($byClock - $ticks) / 4294967296))
 }
 $uptime = [Math]::Round(($ticks + $rounds * 4294967296) / 1000, 3)
 if ($null -eq $booted) { $booted = [Math]::Round((Get-UnixSeconds $now) - $uptime, 3) }
