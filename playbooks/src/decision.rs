@@ -157,7 +157,8 @@ impl Playbook {
     ///
     /// The first cause whose condition holds counts. Of the rungs for it that were not tried and
     /// whose own condition holds, the first that has what it needs and whose guards hold is
-    /// next; if there are such rungs but each is forbidden, the first one's hindrance is told.
+    /// next; if there are such rungs but each is forbidden, the hindrance of the first whose
+    /// preflight was run is told, else of the first.
     ///
     /// # Errors
     /// [`DecisionError`] when a condition names what the facts do not hold.
@@ -280,47 +281,59 @@ impl Playbook {
         scope: &Scope,
         situation: &Situation,
     ) -> Result<Climb, DecisionError> {
-        let mut hindered = None;
+        let (mut hindered, mut nearly) = (None, None);
         for rung in &self.ladder {
             let for_cause = rung.causes.iter().any(|id| id == cause);
             if !for_cause || situation.tried.contains(&rung.id) || !fits(rung, scope)? {
                 continue;
             }
-            let guarded = || self.forbidden(rung, &rung.guards, scope, situation.language);
-            let hindrance = match reboots_missing(rung, situation) {
-                // What no option lifts is told first, and what else the rung needs is worth
-                // getting only if it may be at all.
-                Some(lack) => guarded()?.or(Some(lack.into())),
-                None => {
-                    let mut needs = rung.needs.iter();
-                    let lack = needs.find_map(|need| missing(need, &rung.id, situation));
-                    match lack.or_else(|| optional_missing(rung, situation)) {
-                        Some(lack) => Some(lack.into()),
-                        None => guarded()?,
-                    }
-                }
+            if let Some(hindrance) = self.hindrance(rung, scope, situation)? {
+                hindered = hindered.or(Some(hindrance));
+                continue;
+            }
+            let Some(preflight) = &rung.preflight else {
+                return Ok(Climb::Free(rung.id.clone()));
             };
-            let hindrance = match (hindrance, &rung.preflight) {
-                (Some(hindrance), _) => Some(hindrance),
-                (None, None) => None,
-                (None, Some(preflight)) => match situation.preflights.get(&rung.id) {
-                    None => return Ok(Climb::Look(rung.id.clone())),
-                    Some(PreflightEnd::Answered(answers)) => {
-                        let answers = Value::Object(answers.clone());
-                        let scope = scope.clone().with("preflight", &answers);
-                        self.forbidden(rung, &preflight.guards, &scope, situation.language)?
-                    }
-                    Some(PreflightEnd::Failed { step, reason }) => {
-                        Some(unasked(&rung.id, step, reason, situation.language))
-                    }
-                },
+            let hindrance = match situation.preflights.get(&rung.id) {
+                None => return Ok(Climb::Look(rung.id.clone())),
+                Some(PreflightEnd::Answered(answers)) => {
+                    let answers = Value::Object(answers.clone());
+                    let scope = scope.clone().with("preflight", &answers);
+                    self.forbidden(rung, &preflight.guards, &scope, situation.language)?
+                }
+                Some(PreflightEnd::Failed { step, reason }) => {
+                    Some(unasked(&rung.id, step, reason, situation.language))
+                }
             };
             match hindrance {
                 None => return Ok(Climb::Free(rung.id.clone())),
-                Some(hindrance) => hindered = hindered.or(Some(hindrance)),
+                Some(hindrance) => nearly = nearly.or(Some(hindrance)),
             }
         }
-        Ok(hindered.map_or(Climb::Top, Climb::Hindered))
+        // The rung that was looked at came nearest to being run, so what is in its way is worth
+        // the most.
+        Ok(nearly.or(hindered).map_or(Climb::Top, Climb::Hindered))
+    }
+
+    /// Returns what keeps a rung from running that is known without its preflight.
+    fn hindrance(
+        &self,
+        rung: &Rung,
+        scope: &Scope,
+        situation: &Situation,
+    ) -> Result<Option<Hindrance>, DecisionError> {
+        let guarded = || self.forbidden(rung, &rung.guards, scope, situation.language);
+        if let Some(lack) = reboots_missing(rung, situation) {
+            // What no option lifts is told first, and what else the rung needs is worth getting
+            // only if it may be at all.
+            return Ok(guarded()?.or(Some(lack.into())));
+        }
+        let mut needs = rung.needs.iter();
+        let lack = needs.find_map(|need| missing(need, &rung.id, situation));
+        match lack.or_else(|| optional_missing(rung, situation)) {
+            Some(lack) => Ok(Some(lack.into())),
+            None => guarded(),
+        }
     }
 
     /// Returns the first of these guards of a rung that does not hold.
