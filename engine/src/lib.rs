@@ -18,8 +18,8 @@ mod program;
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{
-    HourWindow, NoWindow, Past, Ports, RebootPolicy, RestartLimits, ResumeError, RunEnd, RunLimits,
-    RunPlan, RunReport, resume, run,
+    History, HourWindow, NoWindow, Past, Ports, RebootPolicy, RestartLimits, ResumeError, RunEnd,
+    RunLimits, RunPlan, RunReport, resume, run,
 };
 pub use journal::{Journal, JournalError};
 pub use own::OwnScripts;

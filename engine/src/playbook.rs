@@ -60,10 +60,11 @@ impl Scripts {
         let need = |need: &Need| matches!(need, Need::Directory | Need::OfflineJoin);
         let action = |step: &Step| step.action().is_some();
         let preflight = rung.preflight.iter().flat_map(|preflight| &preflight.steps);
+        let asks = preflight.clone().any(action);
         RungPlan {
             preflight: preflight.map(|step| self.plan(step)).collect(),
             steps: rung.steps.iter().map(|step| self.plan(step)).collect(),
-            needs_directory: rung.needs.iter().any(need) || rung.steps.iter().any(action),
+            needs_directory: rung.needs.iter().any(need) || rung.steps.iter().any(action) || asks,
             again_if_cut: rung.again_if_cut,
         }
     }

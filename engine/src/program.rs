@@ -160,9 +160,10 @@ pub struct RungPlan {
 }
 
 impl RungPlan {
-    /// Returns the credential parameters that any of its steps is given.
+    /// Returns the credential parameters that any of its steps is given, its preflight's among
+    /// them.
     pub fn credentials(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().flat_map(StepPlan::credentials)
+        self.all().flat_map(StepPlan::credentials)
     }
 
     /// Tells whether it restarts the PC.

@@ -56,7 +56,8 @@ impl Pc {
         let Some(plan) = plan.and_then(|(program, rung)| program.rungs.get(&rung)) else {
             return Ok(());
         };
-        for parameter in self.to_hold(plan.credentials()) {
+        let given = plan.steps.iter().flat_map(StepPlan::credentials);
+        for parameter in self.to_hold(given) {
             match self.hold(plan, &parameter).await {
                 Ok(Some(held)) => self.held.push(held),
                 Ok(None) | Err(_) => {
@@ -94,7 +95,8 @@ impl Pc {
         } else {
             self.lane = None;
         }
-        for parameter in self.to_hold(plan.credentials()) {
+        let given = plan.steps.iter().flat_map(StepPlan::credentials);
+        for parameter in self.to_hold(given) {
             match self.hold(plan, &parameter).await {
                 Ok(Some(held)) => self.held.push(held),
                 Ok(None) => {

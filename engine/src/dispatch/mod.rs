@@ -11,6 +11,7 @@ mod elsewhere;
 mod fresh_logon;
 mod gate;
 mod held;
+mod history;
 mod host_task;
 mod hour_window;
 mod lanes;
@@ -29,6 +30,7 @@ mod step;
 mod tell;
 mod wait;
 
+pub use history::History;
 pub use hour_window::{HourWindow, NoWindow};
 pub use lanes::RestartLimits;
 pub use past::{Past, ResumeError};

@@ -8,6 +8,7 @@ use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
 use fleetmend_playbooks::{DecisionError, Language, RebootWindow, Situation};
 use serde_json::{Map, Value};
 
+use super::history::History;
 use super::hour_window::HourWindow;
 use super::lanes::RestartLimits;
 use super::own_names::own_names;
@@ -30,6 +31,8 @@ pub struct RunPlan {
     pub reboots: RebootPolicy,
     /// Every PC of the inventory, also those that the run is not for: a step may run on one.
     pub elsewhere: Arc<BTreeMap<HostName, Arc<Host>>>,
+    /// What earlier runs did for PCs; none is no repair.
+    pub history: BTreeMap<HostName, History>,
     /// Whether the controller reaches the directory, and as whom: the name is for words only.
     /// Counts only with [`Ports::directory`](super::Ports::directory).
     pub directory: Option<String>,
@@ -165,6 +168,14 @@ impl RunPlan {
             ("address", Value::from(host.address.as_str())),
             ("names", Value::from(own_names(host))),
             ("groups", Value::from(host.groups.clone())),
+            (
+                "history",
+                self.history
+                    .get(&host.name)
+                    .copied()
+                    .unwrap_or_default()
+                    .to_value(),
+            ),
             (
                 "vars",
                 Value::Object(host.vars.clone().into_iter().collect()),

@@ -12,7 +12,7 @@ use fleetmend_engine::machine::{
 use fleetmend_model::{
     Boot, Cause, HostEvent, Phase, Place, RunMode, StepEnd, StepRef, TransportKind,
 };
-use fleetmend_playbooks::{RebootWindow, Situation};
+use fleetmend_playbooks::{RebootWindow, SecretFrom, Situation};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -450,6 +450,28 @@ fn a_new_diagnosis_forgets_what_was_looked_at() {
         word(&aged.next(&fold(&looked_at()))),
         "run diagnose/diagnose"
     );
+}
+
+/// Else the machine would ask for the same step for ever.
+#[test]
+fn what_was_refused_is_not_asked_for_in_a_preflight() {
+    let mut program = rejoin_program();
+    let rejoin = program.rungs.get_mut("rejoin").unwrap();
+    let from = SecretFrom::Credential("domain".into());
+    rejoin.preflight[0].secrets = vec![("domain".into(), from)];
+    let refused = [("domain".to_owned(), "refused on pc-1".to_owned())].into();
+    let situation = situation();
+    let context = Context {
+        mode: RunMode::Repair,
+        stop: Stop::No,
+        situation: &situation,
+        refused: &refused,
+        directory_refused: None,
+        overdue: false,
+        aged: false,
+    };
+    let action = next(Work::Playbook(&program), &context, &fold(&diagnosed()));
+    assert_eq!(word(&action), "blocked(credential-refused)");
 }
 
 #[test]

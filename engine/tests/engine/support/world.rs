@@ -175,6 +175,7 @@ impl World {
             credentials_on_pcs: true,
             reboots: RebootPolicy::default(),
             elsewhere: Arc::default(),
+            history: BTreeMap::default(),
             directory: None,
             offline_join: false,
             language: Language::default(),
