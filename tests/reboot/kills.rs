@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use fleetmend_lab::{Mix, PcPlan, Scenario};
 use fleetmend_model::TransportKind;
-use fleetmend_tests::{finish, with};
+use fleetmend_tests::{Ended, finish, with};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -132,20 +132,33 @@ fn cut_amid_a_change(events: &[Value]) -> BTreeSet<String> {
         .collect()
 }
 
-async fn is_begun(bench: &Bench) -> bool {
+/// What the journal has of one PC, a line an event.
+fn story(events: &[Value], host: &str) -> String {
+    let own = events.iter().filter(|event| event["host"] == host);
+    own.map(|event| format!("{}\n", event["what"])).collect()
+}
+
+/// Where the newest run stands: `cut`, `ended`, … or nothing, if there is none.
+async fn state(bench: &Bench) -> Option<String> {
     if !bench.site.data().join("journal.sqlite").exists() {
-        return false;
+        return None;
     }
     let all = with(Vec::new(), ["runs", "--json", "--data-dir"]);
     let ended = bench.site.run(with(all, [bench.site.data()])).await;
     if ended.code != Some(0) {
         // Killed while the journal itself was being made; the next run makes it.
         assert!(ended.err().contains("read-only"), "{}", ended.err());
-        return false;
+        return None;
     }
     let runs = ended.json();
-    let newest = runs.as_array().unwrap().first();
-    newest.is_some_and(|run| run["state"] == "cut")
+    let newest = runs.as_array().unwrap().first()?;
+    Some(newest["state"].as_str().unwrap().to_owned())
+}
+
+/// What a run came to that was killed after its end.
+async fn report(bench: &Bench) -> Ended {
+    let all = with(Vec::new(), ["show", "-o", "json", "--data-dir"]);
+    bench.site.run(with(all, [bench.site.data()])).await
 }
 
 async fn mixed_fleet() -> Bench {
@@ -183,28 +196,40 @@ async fn killed(bench: &Bench, chance: &mut Chance, most: usize) -> usize {
             if tokio::time::timeout(wait, child.wait()).await.is_err() {
                 child.kill().await.unwrap();
                 kills += 1;
-                begun = is_begun(bench).await;
-                continue;
+                let state = state(bench).await;
+                begun = state.is_some();
+                if state.as_deref().is_none_or(|state| state == "cut") {
+                    continue;
+                }
+                assert_eq!(state.as_deref(), Some("ended"));
+                judge(bench, &report(bench).await).await;
+                return kills;
             }
         }
-        let ended = finish(child).await;
-        let found: BTreeMap<String, String> = ended.outcomes();
-        let cut = cut_amid_a_change(&events(bench).await);
-        for pc in bench.site.lab.pcs() {
-            let machine = pc.sim.machine();
-            let done = (marks(&machine), machine.boot.orders, machine.boot.restarts);
-            let outcome = &found[&pc.name];
-            if cut.contains(&pc.name) {
-                assert!(machine.boot.orders <= 4, "{}: {done:?}", pc.name);
-                let honest = ["repaired(", "not-repaired(", "blocked("];
-                let is = honest.iter().any(|class| outcome.starts_with(class));
-                assert!(is, "{}: {outcome}, {done:?}", pc.name);
-            } else {
-                assert_eq!(outcome, REPAIRED, "{}: {done:?}", pc.name);
-                assert_eq!(done, (2, 2, 2), "{}: marks, orders, restarts", pc.name);
-            }
-        }
+        judge(bench, &finish(child).await).await;
         return kills;
+    }
+}
+
+/// Every PC came to its end, and nothing was done to it twice.
+async fn judge(bench: &Bench, ended: &Ended) {
+    let found: BTreeMap<String, String> = ended.outcomes();
+    let events = events(bench).await;
+    let cut = cut_amid_a_change(&events);
+    for pc in bench.site.lab.pcs() {
+        let machine = pc.sim.machine();
+        let done = (marks(&machine), machine.boot.orders, machine.boot.restarts);
+        let outcome = &found[&pc.name];
+        if cut.contains(&pc.name) {
+            assert!(machine.boot.orders <= 4, "{}: {done:?}", pc.name);
+            let honest = ["repaired(", "not-repaired(", "blocked("];
+            let is = honest.iter().any(|class| outcome.starts_with(class));
+            assert!(is, "{}: {outcome}, {done:?}", pc.name);
+        } else {
+            let story = story(&events, &pc.name);
+            assert_eq!(outcome, REPAIRED, "{}: {done:?}\n{story}", pc.name);
+            assert_eq!(done, (2, 2, 2), "{}: marks, orders, restarts", pc.name);
+        }
     }
 }
 
