@@ -12,6 +12,9 @@ use crate::{secure_channel, win32};
 const APPLIED_TO: &str =
     r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy\State\Machine\Distinguished-Name";
 
+/// Where a test may say otherwise of the account in use: what a policy made of it since it logged on.
+const SINCE: &str = r"HKLM\SOFTWARE\Lab\Account";
+
 const TRANSPORTS: [TransportKind; 3] = [
     TransportKind::WinrmHttps,
     TransportKind::WinrmHttp,
@@ -72,6 +75,18 @@ pub(super) fn unit(path: &[String], domain: &str) -> String {
 }
 
 fn account(context: &StepContext<'_>) -> Value {
+    let pc = &*context.pc;
+    let mut answer = local_account(context);
+    let since = pc.registry.get(SINCE).and_then(Value::as_object);
+    for (field, value) in since.into_iter().flatten() {
+        if let Some(known) = answer.get_mut(field) {
+            known.clone_from(value);
+        }
+    }
+    answer
+}
+
+fn local_account(context: &StepContext<'_>) -> Value {
     let pc = &*context.pc;
     let Some(account) = pc.account(context.user) else {
         return json!({
