@@ -54,7 +54,7 @@ pub fn assemble(
         ("#{description}", indented(&ascii(&description.to_string()))),
         ("#{scripts}", listed.trim_end_matches('\n').to_owned()),
         ("#{bootstrap}", indented(channel.bootstrap)),
-        ("#{csharp}", CSHARP.join("\n").trim_end().to_owned()),
+        ("#{csharp}", ascii(CSHARP.join("\n").trim_end())),
         ("#{switches}", channel.switches.to_owned()),
     ];
     let mut made = String::new();
@@ -75,7 +75,7 @@ fn indented(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// JSON with everything beyond ASCII as `\uXXXX`.
+/// JSON or C# with everything beyond ASCII as `\uXXXX`, which both read back.
 fn ascii(json: &str) -> String {
     let mut made = String::with_capacity(json.len());
     for c in json.chars() {
