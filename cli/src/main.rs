@@ -11,6 +11,7 @@ mod directory_error;
 mod domain_account;
 mod error;
 mod exit_code;
+mod history;
 mod interrupt;
 mod inventories;
 mod job;

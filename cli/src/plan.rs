@@ -188,6 +188,7 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
                 .map(|host| (host.name.clone(), Arc::clone(host)))
                 .collect(),
         ),
+        history: BTreeMap::default(),
         directory: None,
         offline_join: false,
         language: Language::default(),

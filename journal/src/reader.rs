@@ -1,8 +1,9 @@
 //! Reading runs back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fleetmend_model::{HostName, Record, RunId, RunMode};
+use fleetmend_model::{Event, HostEvent, HostName, Outcome, Record, RunId, RunMode};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -138,6 +139,42 @@ impl JournalReader {
             }
             _ => Ok(plan),
         }
+    }
+
+    /// Returns when PCs were repaired, since some time, by runs of these playbooks: as each is
+    /// written in [`RunSummary::subject`].
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub fn repairs(
+        &self,
+        subjects: &[&str],
+        since: Timestamp,
+    ) -> Result<BTreeMap<HostName, Vec<Timestamp>>, StorageError> {
+        let query = "SELECT events.at, events.body, runs.subject FROM runs \
+                     JOIN events ON events.run_id = runs.id \
+                     WHERE events.kind = 'finished' AND events.at >= ?1 ORDER BY events.at";
+        let mut statement = self.connection.prepare(query).map_err(|e| self.wrap(e))?;
+        let since = params![since.as_microsecond()];
+        let mut rows = statement.query(since).map_err(|e| self.wrap(e))?;
+        let mut repairs: BTreeMap<HostName, Vec<Timestamp>> = BTreeMap::new();
+        while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
+            let subject: Option<String> = self.column(row, 2)?;
+            if !subjects.contains(&subject.unwrap_or_default().as_str()) {
+                continue;
+            }
+            let body: String = self.column(row, 1)?;
+            let Ok(Event::Host { host, what }) = serde_json::from_str(&body) else {
+                continue;
+            };
+            if let HostEvent::Finished { result } = what
+                && let Outcome::Repaired { .. } = result.outcome
+            {
+                let at = self.time(self.column(row, 0)?)?;
+                repairs.entry(host).or_default().push(at);
+            }
+        }
+        Ok(repairs)
     }
 
     /// Tells whether a process works on the run now.

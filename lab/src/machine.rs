@@ -16,7 +16,7 @@ use crate::rotation::Rotation;
 use crate::time_service::TimeService;
 use crate::win32;
 
-pub use disk::{Disk, Freeze};
+pub use disk::{Disk, Freeze, Uwf};
 pub use membership::{Membership, PendingMembership};
 pub use restart::{BootState, RepairLock, RestartFault, RestartOrder, Restarts};
 pub use safety::{
@@ -299,6 +299,8 @@ pub struct Machine {
     pub freeze: Option<Freeze>,
     /// Whether the next boot freezes the disk.
     pub freezes_at_boot: bool,
+    /// Windows' Unified Write Filter, where this Windows has it; it filters now if the disk is frozen.
+    pub uwf: Option<Uwf>,
     /// Registry values that no other field stands for, by path and name (`HKLM\…\Name`).
     pub registry: BTreeMap<String, serde_json::Value>,
     /// Files that no other field stands for, by path.
@@ -372,6 +374,7 @@ impl Machine {
             restarts: Restarts::default(),
             freeze: None,
             freezes_at_boot: false,
+            uwf: None,
             registry: BTreeMap::new(),
             files: BTreeMap::new(),
             bitlocker: BitLocker::default(),

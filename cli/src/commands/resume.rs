@@ -18,6 +18,7 @@ use crate::confirm;
 use crate::credentials::Passwords;
 use crate::directory::Directory;
 use crate::error::CliError;
+use crate::history;
 use crate::job::{self, Before, Goes};
 use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
@@ -154,6 +155,7 @@ async fn go_on(
         let open = gathered(&mut way, &passwords, &mut plan, &playbooks, printer).await?;
         (passwords, open)
     };
+    plan.history = history::read(&journal.path());
     let statement = Statement {
         playbooks: &playbooks,
         mode: recipe.mode,

@@ -11,6 +11,7 @@ use crate::credentials::Passwords;
 use crate::directory::{Directory, Open};
 use crate::domain_account;
 use crate::error::CliError;
+use crate::history;
 use crate::job::{self, Goes, Show};
 use crate::offline_join;
 use crate::plan::{self, Pcs};
@@ -94,6 +95,7 @@ pub(crate) async fn run_playbook(
     let open = gathered(&mut directory, &passwords, &mut plan, &playbooks, printer).await?;
     let recipe = Recipe::of(args, mode, &playbooks, &pcs).text()?;
     let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
+    plan.history = history::read(&journal.path());
     let statement = Statement {
         playbooks: &playbooks,
         mode,

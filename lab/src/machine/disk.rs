@@ -41,6 +41,16 @@ pub struct Freeze {
     pub lets_secret_through: bool,
 }
 
+/// What the Unified Write Filter keeps of its own, past what it filters: what holds after the next
+/// boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uwf {
+    /// `UWF_Filter.NextEnabled`.
+    pub enabled_next: bool,
+    /// `UWF_RegistryFilter.PersistDomainSecretKey` of the next session.
+    pub keeps_secret_next: bool,
+}
+
 impl Machine {
     /// Returns what the disk holds.
     pub fn snapshot(&self) -> Disk {
@@ -111,6 +121,16 @@ impl Machine {
         }
     }
 
+    /// Sets what the Unified Write Filter does from the next boot on.
+    pub fn set_uwf(&mut self, next: Uwf) {
+        self.uwf = Some(next);
+        if next.enabled_next {
+            self.freeze_at_boot();
+        } else {
+            self.thaw_at_boot();
+        }
+    }
+
     /// Tells whether what is written now is gone after the next boot.
     pub fn is_frozen(&self) -> bool {
         self.freeze.is_some()
@@ -143,6 +163,9 @@ impl Machine {
             }
         } else if std::mem::take(&mut self.freezes_at_boot) {
             self.freeze();
+        }
+        if let (Some(uwf), Some(freeze)) = (self.uwf, &mut self.freeze) {
+            freeze.lets_secret_through = uwf.keeps_secret_next;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the shipped scripts do on a simulated PC: one handler a script, by its name.
 
+mod disk_restore_guard;
 mod engine;
 mod local_admin_access;
 mod machine_password_age;

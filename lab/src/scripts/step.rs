@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    engine, local_admin_access, machine_password_age, network_power_saving, restart_trial,
-    time_sync, trust_repair,
+    disk_restore_guard, engine, local_admin_access, machine_password_age, network_power_saving,
+    restart_trial, time_sync, trust_repair,
 };
 use crate::domain::Domain;
 use crate::machine::Machine;
@@ -67,6 +67,9 @@ pub(crate) enum StepOutcome {
 /// How long a step takes on a PC of ordinary speed, before the lab's time scale.
 pub(crate) fn base_duration(script: &str) -> Duration {
     Duration::from_millis(match script {
+        "disk-restore-guard/diagnose.ps1" | "disk-restore-guard/verify.ps1" => 2_400,
+        "disk-restore-guard/restart-safety.ps1" => 1_500,
+        "disk-restore-guard/store-machine-password.ps1" => 5_000,
         // Each has the C# compiler run.
         "local-admin-access/diagnose.ps1" => 1_800,
         "local-admin-access/make-usable.ps1" | "local-admin-access/set-account.ps1" => 1_500,
@@ -108,6 +111,18 @@ pub(crate) fn base_duration(script: &str) -> Duration {
 /// Runs the handler of this script; `None` when the lab simulates none of that name.
 pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOutcome> {
     Some(match script {
+        "disk-restore-guard/diagnose.ps1" => disk_restore_guard::diagnose::run(context),
+        "disk-restore-guard/look-for-marker.ps1" => disk_restore_guard::marker::look(context),
+        "disk-restore-guard/plant-marker.ps1" => disk_restore_guard::marker::plant(context),
+        "disk-restore-guard/restart-safety.ps1" => disk_restore_guard::restart_safety(context),
+        "disk-restore-guard/set-rotation.ps1" => disk_restore_guard::set_rotation(context),
+        "disk-restore-guard/store-machine-password.ps1" => {
+            trust_repair::store_machine_password::run(context)
+        }
+        "disk-restore-guard/suspend-bitlocker.ps1" => trust_repair::membership::suspend(context),
+        "disk-restore-guard/uwf-keep-secret.ps1" => disk_restore_guard::uwf::keep(context),
+        "disk-restore-guard/uwf-window.ps1" => disk_restore_guard::uwf::window(context),
+        "disk-restore-guard/verify.ps1" => disk_restore_guard::verify(context),
         "engine/account.ps1" => engine::account(context),
         "engine/boot.ps1" => engine::boot(context),
         "engine/lock.ps1" => engine::lock(context),

@@ -1,0 +1,30 @@
+# Tells what must be known before this PC is restarted. Changes nothing.
+#
+# Runs in Windows PowerShell 3.0 to 5.1. Takes and gives: restart-safety.takes.json and .gives.json.
+# A probe that fails yields null and an entry in probe_errors; the guards hold null for no. Nothing
+# here reads text that Windows translates.
+param($Params)
+
+#include probe.ps1
+#include restart-safety.ps1
+
+$users = Invoke-Probe 'users' { Get-SignedInUsers }
+if ($null -eq $users) { $users = [PSCustomObject][ordered]@{ active = $null; disconnected = $null } }
+$pending = Invoke-Probe 'pending' { Get-PendingRestart }
+if ($null -eq $pending) {
+    $pending = [PSCustomObject][ordered]@{
+        servicing = $null; windows_update = $null; file_renames = $null
+        join = $null; rename = $null; shutting_down = $null
+    }
+}
+$power = Invoke-Probe 'power' { Get-Power }
+if ($null -eq $power) { $power = [PSCustomObject][ordered]@{ on_battery = $null; percent = $null; low = $null } }
+$protection = Invoke-Probe 'bitlocker' { Get-BitLockerProtection }
+
+[PSCustomObject][ordered]@{
+    users = $users
+    pending = $pending
+    power = $power
+    bitlocker_protection = $protection
+    probe_errors = $ProbeErrors.ToArray()
+}
