@@ -26,7 +26,7 @@ async fn it_ends_as_promised_within_half_a_minute() {
         "healthy",
         "repaired(machine-password-reset)",
         "not-repaired(time-skew",
-        "not-repaired(account-missing(",
+        "blocked(needs-reboot)",
         "blocked(enable-accounts)",
         "not-repaired(no-dc",
         "access-denied(logon)",
