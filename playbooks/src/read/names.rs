@@ -14,7 +14,7 @@ use crate::read::reader::Reader;
 use crate::{Expression, Localized, Parameter, ParameterKind, ScriptFile};
 
 /// What is known of a host; what its `vars` are is the inventory's affair.
-const HOST: [&str; 5] = ["name", "address", "names", "groups", "vars"];
+const HOST: [&str; 6] = ["name", "address", "names", "groups", "vars", "history"];
 
 /// Whoever may have answered, by step name.
 pub(crate) type Answers = BTreeMap<String, Vec<Arc<ScriptFile>>>;

@@ -106,6 +106,7 @@ pub(crate) fn situation(case: &Value, playbook: &Playbook) -> Situation {
     let mut host = json!({
         "name": "pc-001", "address": "pc-001.example.jp", "names": ["pc-001"],
         "groups": ["all"], "vars": {},
+        "history": {"repairs": 0, "last_repaired": null},
     });
     let here = Path::new("situation/host");
     merge(&mut host, given.get("host").unwrap_or(&json!({})), here);
