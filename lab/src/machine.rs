@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::domain::PasswordId;
 use crate::rotation::Rotation;
+use crate::servicing::Servicing;
 use crate::time_service::TimeService;
 use crate::win32;
 
@@ -213,6 +214,8 @@ pub enum RepairFault {
     LiesAboutSuccess,
     /// The domain lets members not change their own passwords.
     RefusesRotation,
+    /// The first join says that it worked, and nothing was done; later ones do it.
+    LiesInJoinOnce,
 }
 
 /// A simulated Windows PC.
@@ -297,6 +300,8 @@ pub struct Machine {
     pub restarts: Restarts,
     /// Software that undoes changes of the disk at every boot.
     pub freeze: Option<Freeze>,
+    /// How it updates itself.
+    pub servicing: Servicing,
     /// Whether the next boot freezes the disk.
     pub freezes_at_boot: bool,
     /// Windows' Unified Write Filter, where this Windows has it; it filters now if the disk is frozen.
@@ -373,6 +378,7 @@ impl Machine {
             },
             restarts: Restarts::default(),
             freeze: None,
+            servicing: Servicing::default(),
             freezes_at_boot: false,
             uwf: None,
             registry: BTreeMap::new(),

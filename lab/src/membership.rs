@@ -57,6 +57,10 @@ pub fn join(
     }
     match enter(pc, domain, request, now) {
         Err(code) => code,
+        Ok(_) if pc.repair_fault == RepairFault::LiesInJoinOnce => {
+            pc.repair_fault = RepairFault::None;
+            win32::OK
+        }
         Ok(_) if pc.repair_fault == RepairFault::LiesAboutSuccess => win32::OK,
         Ok(_) if secure_channel::fails_to_store(pc.repair_fault) => CALL_FAILED,
         Ok(password) => {
@@ -102,7 +106,10 @@ fn enter(
         win32::OK => {}
         code => return Err(code),
     }
-    if pc.repair_fault == RepairFault::LiesAboutSuccess {
+    if matches!(
+        pc.repair_fault,
+        RepairFault::LiesAboutSuccess | RepairFault::LiesInJoinOnce
+    ) {
         return Ok(domain.draw_password());
     }
     let taking = Taking {

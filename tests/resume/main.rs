@@ -4,9 +4,15 @@
 //! `FLEETMEND_KILLS=200` kills as often (20 otherwise); `FLEETMEND_SEED=N` kills at the same times again.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod refusals;
+mod restarts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -22,6 +28,7 @@ use fleetmend_model::TransportKind;
 use fleetmend_playbooks::Playbook;
 use fleetmend_tests::{Ended, Site, binary, finish, scripts, with};
 use serde_json::Value;
+use tokio::process::Child;
 
 /// More kills than this on one fleet would let none of its PCs come to an end.
 const KILLS_A_FLEET: usize = 8;
@@ -50,8 +57,12 @@ fn fleet() -> Vec<PcPlan> {
 }
 
 async fn site(pace: f64) -> Site {
+    site_of(fleet(), pace).await
+}
+
+async fn site_of(fleet: Vec<PcPlan>, pace: f64) -> Site {
     let mut options = LabOptions::new(0, scripts());
-    options.mix = Mix::Plan(fleet());
+    options.mix = Mix::Plan(fleet);
     options.pace = Pace { scale: pace };
     options.latency = Duration::from_millis(2);
     let site = Site::start(options).await;
@@ -180,6 +191,18 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+/// The seed of the kills, and how many there shall be.
+fn wanted_kills() -> (u64, usize) {
+    let by_time = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        u64::try_from(now.unwrap().as_nanos() % 1_000_000_007).unwrap()
+    };
+    let seed = number("FLEETMEND_SEED").unwrap_or_else(by_time).max(1);
+    println!("FLEETMEND_SEED={seed}");
+    let goal = number("FLEETMEND_KILLS").unwrap_or(20);
+    (seed, usize::try_from(goal).unwrap())
+}
+
 /// What a fleet came to under so many kills.
 struct Story {
     kills: usize,
@@ -187,50 +210,85 @@ struct Story {
     events: Vec<Value>,
 }
 
+/// Starts the binary at a pace at which simulated restarts take no minutes.
+fn spawn(site: &Site, arguments: Vec<OsString>) -> Child {
+    let mut command = site.command(arguments);
+    command.env("FLEETMEND_RESTART_PACE", "0.02");
+    command.spawn().unwrap()
+}
+
 /// Runs over a fleet, kills the run again and again, and goes on with it until its end.
-async fn killed(site: &Site, chance: &mut Chance, most: usize, span: u64) -> Story {
+async fn killed(
+    site: &Site,
+    run: &[OsString],
+    chance: &mut Chance,
+    most: usize,
+    span: u64,
+) -> Story {
     let mut kills = 0;
     let mut begun = false;
     let mut untouchable: BTreeMap<String, usize> = BTreeMap::new();
-    loop {
+    let ended = loop {
         let arguments = if begun {
             resume_arguments(site)
         } else {
-            run_arguments(site)
+            run.to_vec()
         };
-        let mut child = site.spawn(arguments);
+        let mut child = spawn(site, arguments);
         if kills < most {
             let wait = Duration::from_millis(20 + chance.below(span));
             if tokio::time::timeout(wait, child.wait()).await.is_err() {
                 child.kill().await.unwrap();
                 kills += 1;
+                let state = state(site).await;
                 // A run that was killed before its first event never was.
-                begun = site.data().join("journal.sqlite").exists() && is_begun(site).await;
+                begun = state.is_some();
                 if begun {
                     look(site, &mut untouchable).await;
                 }
-                continue;
+                match state.as_deref() {
+                    None | Some("cut") => continue,
+                    Some("ended") => break report(site).await,
+                    Some(other) => panic!("a killed run is {other}"),
+                }
             }
         }
         let ended = finish(child).await;
         let about = format!("after {kills} kills: {}", ended.err());
         assert_eq!(ended.code, Some(1), "{about}");
-        assert_untouched(site, &untouchable, &about);
-        let events = events(site).await;
-        return Story {
-            kills,
-            ended,
-            events,
-        };
+        break ended;
+    };
+    assert_untouched(site, &untouchable, &format!("after {kills} kills"));
+    let events = events(site).await;
+    Story {
+        kills,
+        ended,
+        events,
     }
 }
 
-async fn is_begun(site: &Site) -> bool {
+/// Where the newest run stands: `cut`, `ended`; nothing if there is none.
+async fn state(site: &Site) -> Option<String> {
+    if !site.data().join("journal.sqlite").exists() {
+        return None;
+    }
     let all: Vec<OsString> = vec!["runs".into(), "--json".into(), "--data-dir".into()];
     let ended = site.run(with(all, [site.data()])).await;
+    if ended.code != Some(0) {
+        // Killed while the journal itself was being made; the next run makes it.
+        assert!(ended.err().contains("read-only"), "{}", ended.err());
+        return None;
+    }
     let runs = ended.json();
-    let newest = runs.as_array().unwrap().first();
-    newest.is_some_and(|run| run["state"] == "cut")
+    let newest = runs.as_array().unwrap().first()?;
+    Some(newest["state"].as_str().unwrap().to_owned())
+}
+
+/// What a run came to that was killed after its end.
+async fn report(site: &Site) -> Ended {
+    let all: Vec<OsString> = vec!["show".into(), "-o".into(), "json".into()];
+    site.run(with(with(all, ["--data-dir"]), [site.data()]))
+        .await
 }
 
 /// Notes the PCs that have their result, with how much they were sent until then.
@@ -254,19 +312,14 @@ fn assert_untouched(site: &Site, untouchable: &BTreeMap<String, usize>, about: &
 async fn killed_at_random_it_comes_to_the_same_ends() {
     let wanted = site(0.05).await;
     let wanted = wanted.run(run_arguments(&wanted)).await.outcomes();
-    let by_time = || {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        u64::try_from(now.unwrap().as_nanos() % 1_000_000_007).unwrap()
-    };
-    let seed = number("FLEETMEND_SEED").unwrap_or_else(by_time).max(1);
-    let goal = usize::try_from(number("FLEETMEND_KILLS").unwrap_or(20)).unwrap();
-    println!("FLEETMEND_SEED={seed}");
+    let (seed, goal) = wanted_kills();
     let mut chance = Chance(seed);
     let (mut kills, mut fleets, mut amid, mut other) = (0, 0, 0, 0);
     while kills < goal {
         let site = site(0.05).await;
         let most = KILLS_A_FLEET.min(goal - kills);
-        let story = killed(&site, &mut chance, most, 900).await;
+        let run = run_arguments(&site);
+        let story = killed(&site, &run, &mut chance, most, 900).await;
         let about = format!("seed {seed}, fleet {fleets}");
         let cut = cut_amid_a_change(&story.events);
         for (host, outcome) in story.ended.outcomes() {
