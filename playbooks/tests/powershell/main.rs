@@ -57,9 +57,9 @@ const COMPILED: &[(&str, &str)] = &[
     ("include/restart-safety.ps1", "wtsapi32.dll"),
     ("trust-repair/include/membership.ps1", "advapi32.dll"),
     ("trust-repair/include/membership.ps1", "netapi32.dll"),
-    ("trust-repair/provision-offline-join.ps1", "advapi32.dll"),
-    ("trust-repair/provision-offline-join.ps1", "kernel32.dll"),
-    ("trust-repair/provision-offline-join.ps1", "netapi32.dll"),
+    ("trust-repair/include/provision.ps1", "advapi32.dll"),
+    ("trust-repair/include/provision.ps1", "kernel32.dll"),
+    ("trust-repair/include/provision.ps1", "netapi32.dll"),
 ];
 
 fn findings(text: &str) -> Vec<String> {
