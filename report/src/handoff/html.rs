@@ -14,31 +14,34 @@ use crate::format::clean;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The most lines of a story on a sheet; the journal has all.
-const LINES: usize = 9;
+const LINES: usize = 7;
+
+/// The most characters of one of its lines.
+const SHOWN: usize = 260;
 
 const STYLE: &str = "
-@page { size: A4; margin: 10mm 12mm }
+@page { size: A4; margin: 9mm 12mm 8mm }
 * { box-sizing: border-box }
-body { margin: 0; font: 8.4pt/1.32 'Yu Gothic', 'Meiryo', 'Noto Sans CJK JP', 'Segoe UI', sans-serif; color: #000; background: #fff }
+body { margin: 0; font: 8.2pt/1.22 'Yu Gothic', 'Meiryo', 'Noto Sans CJK JP', 'Segoe UI', sans-serif; color: #000; background: #fff }
 .sheet { max-width: 186mm; margin: 0 auto; padding: 6mm 0; break-after: page }
 .sheet:last-of-type { break-after: auto }
 h1 { font-size: 14pt; margin: 0; overflow-wrap: anywhere }
-h2 { font-size: 9.4pt; margin: 1.8mm 0 .6mm; border-bottom: .3mm solid #000 }
+h2 { font-size: 9.2pt; margin: 1.3mm 0 .4mm; border-bottom: .3mm solid #000 }
 p { margin: .6mm 0 }
 ol, ul { margin: 0; padding-left: 5mm }
-li { margin: .4mm 0 }
+li { margin: .2mm 0 }
 code { font: 8pt Consolas, 'Noto Sans Mono CJK JP', monospace; background: #eee; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100% }
 td, th { border: .2mm solid #999; padding: .4mm 1.2mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-th { background: #eee; font-weight: 600; width: 26% }
+th { background: #eee; font-weight: 600; width: 17% }
 .end { font-weight: 700 }
 .caution { border: .7mm solid #000; padding: 1.2mm 2mm; margin: 1.2mm 0; font-weight: 700 }
-.facts { columns: 2; column-gap: 6mm; list-style: none; padding: 0 }
+.facts { columns: 3; column-gap: 5mm; list-style: none; padding: 0 }
 .ticks { columns: 2; column-gap: 6mm; list-style: none; padding: 0 }
 .foot { margin-top: 1.5mm; border-top: .2mm solid #999; font-size: 7pt; color: #333; overflow-wrap: anywhere }
-.sign { margin-top: 2mm }
+.sign { margin-top: 1.5mm }
 @media screen { .sheet { border-bottom: .3mm dashed #999 } }
-@media print { a { color: inherit; text-decoration: none } }
+@media print { .sheet { padding: 0 } a { color: inherit; text-decoration: none } }
 ";
 
 /// Makes text safe inside HTML, attributes included, and shows what would steer the page.
@@ -307,8 +310,9 @@ fn told(what: &What, lang: Lang) -> String {
         What::Failed { step, why } => (lang.of("failed", "失敗"), format!("{step}: {why}")),
         What::Restart => (lang.of("told to restart", "再起動を指示"), String::new()),
     };
-    let text: String = text.chars().take(260).collect();
-    format!("{word}: {}", escape(&text))
+    let cut = if text.chars().count() > SHOWN { "…" } else { "" };
+    let text: String = text.chars().take(SHOWN).collect();
+    format!("{word}: {}{cut}", escape(&text))
 }
 
 fn foot(made: &mut String, pages: &Pages<'_>, pc: &Pc<'_>) {

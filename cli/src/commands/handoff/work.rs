@@ -27,7 +27,7 @@ impl Work {
     pub(super) fn read(run: RunId, plan: Option<String>, digest: &str) -> Result<Self, CliError> {
         let text = plan.ok_or_else(|| {
             CliError::user(format!("the journal keeps no plan of the run {run}"))
-                .hint("a command by hand, or a run of an older fleetmend, cannot be handed off")
+                .hint("a command by hand, a demo, or a run of an older fleetmend cannot be handed off")
         })?;
         let recipe = Recipe::read(&text)?;
         let playbooks = Playbooks::load(&recipe.playbook)?;
