@@ -81,6 +81,8 @@ fn playbooks_are_listed_in_both_languages() {
     --- stdout
     local-admin-access    Make sure that a local administrator can log on to the PC over the network, before the next disaster
                           障害に備え、ローカル管理者がネットワーク経由でログオンできる状態にする
+    logon-black-screen    Mend a screen that stays black after the logon, or name the update that is suspected
+                          ログオン後に画面が黒いままになる障害を直す。直せない場合は疑わしい更新プログラムを示す
     machine-password-age  Report and set how often PCs change their machine passwords
                           PC がマシン パスワードを変更する間隔を確認し、設定する
     network-power-saving  Keep Windows from turning off network adapters to save power, without cutting the connection

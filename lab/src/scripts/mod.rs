@@ -3,6 +3,7 @@
 mod disk_restore_guard;
 mod engine;
 mod local_admin_access;
+mod logon_black_screen;
 mod machine_password_age;
 mod network_power_saving;
 mod restart_trial;

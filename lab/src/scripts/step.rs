@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    disk_restore_guard, engine, local_admin_access, machine_password_age, network_power_saving,
-    restart_trial, time_sync, trust_repair,
+    disk_restore_guard, engine, local_admin_access, logon_black_screen, machine_password_age,
+    network_power_saving, restart_trial, time_sync, trust_repair,
 };
 use crate::domain::Domain;
 use crate::machine::Machine;
@@ -73,6 +73,8 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         // Each has the C# compiler run.
         "local-admin-access/diagnose.ps1" => 1_800,
         "local-admin-access/make-usable.ps1" | "local-admin-access/set-account.ps1" => 1_500,
+        "logon-black-screen/diagnose.ps1" => 2_600,
+        "logon-black-screen/register-packages.ps1" => 4_000,
         "network-power-saving/diagnose.ps1" => 1_900,
         "network-power-saving/keep-on.ps1" => 2_100,
         "network-power-saving/no-sleep.ps1" => 400,
@@ -130,6 +132,13 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
         "local-admin-access/diagnose.ps1" => local_admin_access::diagnose::run(context),
         "local-admin-access/make-usable.ps1" => local_admin_access::make_usable::run(context),
         "local-admin-access/set-account.ps1" => local_admin_access::set_account::run(context),
+        "logon-black-screen/clear-debuggers.ps1" => logon_black_screen::clear_debuggers(context),
+        "logon-black-screen/diagnose.ps1" => logon_black_screen::diagnose(context),
+        "logon-black-screen/enable-services.ps1" => logon_black_screen::enable_services(context),
+        "logon-black-screen/register-packages.ps1" => {
+            logon_black_screen::register_packages(context)
+        }
+        "logon-black-screen/set-winlogon.ps1" => logon_black_screen::set_winlogon(context),
         "network-power-saving/diagnose.ps1" => network_power_saving::diagnose(context),
         "network-power-saving/keep-on.ps1" => network_power_saving::keep_on(context),
         "network-power-saving/no-sleep.ps1" => network_power_saving::no_sleep(context),
