@@ -58,6 +58,7 @@ async fn a_second_controller_leaves_a_pc_alone_that_the_first_repairs() {
     all(&second, "blocked(other-controller)");
     assert_eq!(state(), before, "it changed something");
     assert_eq!(pc.sim.machine().boot.orders, 0);
+    pc.sim.machine().slowness = 0.01;
     let first = tokio::time::timeout(Duration::from_secs(60), finish(first)).await;
     all(&first.unwrap(), "repaired(mark-and-restart)");
     done_once(&bench);
