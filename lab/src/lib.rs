@@ -1,11 +1,13 @@
 //! Simulated PCs and a simulated domain that speak real WinRM and SSH on loopback, with faults.
 //!
 //! From the inside out: `domain` and `machine` are plain state; `secure_channel` is what Netlogon
-//! makes of them, in Win32 numbers; `scripts/` answers the shipped scripts from that state, by
-//! the schemas beside them; `channel`, `exec_reader` and `command/` are the processes that a
-//! client starts; [`Pc`] is the waist; `winrm/`, `ntlm/` and `ssh/` serve it. [`Lab`] puts a
-//! fleet of them on loopback addresses and keeps the table of how each PC must end; beside them
-//! stand the domain's controllers, which answer through `ldap/`.
+//! makes of them, `membership` what joins and leaves do, in Win32 numbers; `scripts/` answers the
+//! shipped scripts from that state, by the schemas beside them; `channel`, `exec_reader` and
+//! `command/` are the processes that a client starts; `life` takes a PC down and up again, and
+//! with it all that is in its memory; [`Pc`] is the waist; `winrm/`, `ntlm/` and `ssh/` serve it,
+//! at the ports that `doors` keeps. [`Lab`] puts a fleet of them on loopback addresses and keeps
+//! the table of how each PC must end; beside them stand the domain's controllers, which answer
+//! through `ldap/`.
 //!
 //! A new shipped script needs a handler in `scripts/`; until it has one, or is taught through
 //! [`Answers`], a PC answers it with [`UNKNOWN_SCRIPT`].
@@ -34,6 +36,7 @@ pub mod rotation;
 mod scenario;
 mod scripts;
 pub mod secure_channel;
+pub mod servicing;
 mod shared;
 mod silent;
 pub mod ssh;

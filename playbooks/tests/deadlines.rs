@@ -11,7 +11,7 @@ use regex::Regex;
 
 /// Functions whose last argument is how long they may take, in milliseconds.
 const BOUNDED: &str = "Invoke-Netlogon|Invoke-NetlogonApi|Invoke-Nltest|Invoke-BoundedCmdlet|\
-                       Invoke-Tool|Find-DomainController|Resolve-Addresses|Resolve-Address|Test-Ports|\
+                       Invoke-Tool|Invoke-SystemTask|Find-DomainController|Resolve-Addresses|Resolve-Address|Test-Ports|\
                        Invoke-Tool";
 
 static WAITS: LazyLock<[(Regex, u64); 4]> = LazyLock::new(|| {
@@ -25,7 +25,7 @@ static WAITS: LazyLock<[(Regex, u64); 4]> = LazyLock::new(|| {
 });
 static CALL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(&format!(r"(^|[^\w-])({BOUNDED}) (.*)")).unwrap());
-static LAST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r".*\b(\d{4,6})\b").unwrap());
+static LAST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r".*\b(\d{4,7})\b").unwrap());
 
 /// What starting PowerShell's parts and everything else takes at most.
 const SPARE: Duration = Duration::from_secs(20);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Adapter, LocalAccount, LogEvent, Machine, MachineSecret, Membership, Service, Update};
 use crate::machine::safety::PendingReboot;
 use crate::rotation::Rotation;
+use crate::servicing::Servicing;
 use crate::time_service::TimeService;
 
 /// Everything of a PC that outlives a boot: a snapshot of its disk.
@@ -24,6 +25,7 @@ pub struct Disk {
     updates: Vec<Update>,
     isolation: Option<u32>,
     pending_reboot: PendingReboot,
+    servicing: Servicing,
     registry: BTreeMap<String, serde_json::Value>,
     files: BTreeMap<String, Vec<u8>>,
 }
@@ -69,6 +71,7 @@ impl Machine {
             updates: self.updates.clone(),
             isolation: self.isolation,
             pending_reboot: self.pending_reboot.clone(),
+            servicing: self.servicing.clone(),
             registry: self.registry.clone(),
             files: self.files.clone(),
         }
@@ -91,6 +94,7 @@ impl Machine {
         self.updates = disk.updates;
         self.isolation = disk.isolation;
         self.pending_reboot = disk.pending_reboot;
+        self.servicing = disk.servicing;
         self.registry = disk.registry;
         self.files = disk.files;
     }

@@ -139,6 +139,9 @@ impl Machine {
         }
         self.boot_membership();
         self.boot_safety();
+        if let Some(revision) = self.servicing.boot() {
+            self.os.ubr = revision;
+        }
         for adapter in &mut self.adapters {
             if adapter.allowed == 2 && adapter.stored_off() {
                 adapter.allowed = 1;

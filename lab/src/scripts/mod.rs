@@ -10,5 +10,7 @@ mod restart_trial;
 mod step;
 mod time_sync;
 mod trust_repair;
+mod update_health;
+mod update_rollback;
 
 pub(crate) use step::{StepContext, StepError, StepOutcome, base_duration, run};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     disk_restore_guard, engine, local_admin_access, logon_black_screen, machine_password_age,
-    network_power_saving, restart_trial, time_sync, trust_repair,
+    network_power_saving, restart_trial, time_sync, trust_repair, update_health, update_rollback,
 };
 use crate::domain::Domain;
 use crate::machine::Machine;
@@ -79,7 +79,7 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         "network-power-saving/keep-on.ps1" => 2_100,
         "network-power-saving/no-sleep.ps1" => 400,
         // Long enough for a second controller to come along.
-        "restart-trial/mark.ps1" => 4_000,
+        "restart-trial/mark.ps1" => 8_000,
         // The C# compiler.
         "machine-password-age/diagnose.ps1" => 1_500,
         "time-sync/diagnose.ps1" => 1_800,
@@ -106,6 +106,14 @@ pub(crate) fn base_duration(script: &str) -> Duration {
         "trust-repair/store-machine-password.ps1" => 5_000,
         // Two runs, a moment apart.
         "trust-repair/verify.ps1" => 2_400,
+        // DISM takes its time.
+        "update-health/diagnose.ps1" | "update-rollback/diagnose.ps1" => 6_000,
+        "update-health/verify.ps1" => 9_000,
+        "update-health/reset-components.ps1" => 5_000,
+        "update-health/restore-health.ps1"
+        | "update-health/system-files.ps1"
+        | "update-rollback/remove.ps1" => 20_000,
+        "update-rollback/safety.ps1" => 1_500,
         _ => 300,
     })
 }
@@ -178,6 +186,17 @@ pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOut
             trust_repair::store_machine_password::run(context)
         }
         "trust-repair/verify.ps1" => trust_repair::verify::run(context),
+        "update-health/diagnose.ps1" => update_health::diagnose(context),
+        "update-health/enable-services.ps1" => update_health::enable_services(context),
+        "update-health/reset-components.ps1" => update_health::reset_components(context),
+        "update-health/restore-health.ps1" => update_health::restore_health(context),
+        "update-health/system-files.ps1" => update_health::system_files(context),
+        "update-health/verify.ps1" => update_health::verify(context),
+        "update-rollback/diagnose.ps1" => update_rollback::diagnose(context),
+        "update-rollback/pause-updates.ps1" => update_rollback::pause(context),
+        "update-rollback/remove.ps1" => update_rollback::remove(context),
+        "update-rollback/safety.ps1" => update_rollback::safety(context),
+        "update-rollback/suspend-bitlocker.ps1" => trust_repair::membership::suspend(context),
         _ => return None,
     })
 }
