@@ -93,6 +93,10 @@ fn playbooks_are_listed_in_both_languages() {
                           PC とドメインの信頼関係を、再起動せずに修復する
     trust-repair-linux    Repair the broken trust between a Linux host and its domain, without a reboot
                           Linux ホストとドメインの信頼関係を、再起動せずに修復する
+    update-health         Mend the component store and the parts that Windows updates itself with
+                          コンポーネント ストアと Windows Update の構成要素を修復する
+    update-rollback       Remove a named update that does harm, and pause its return
+                          問題のある更新プログラムを指定して削除し、再適用を一時停止する
     ");
 }
 
