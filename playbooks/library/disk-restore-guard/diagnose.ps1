@@ -109,7 +109,10 @@ $uwf = Invoke-Probe 'uwf' { Get-Uwf }
 
 # The operator's own signs come as one text.
 $signatures = New-Object System.Collections.ArrayList
-foreach ($signature in @($Params.signatures)) { [void]$signatures.Add($signature) }
+foreach ($line in @($Params.signatures)) {
+    $part = ([string]$line) -split ' ', 5
+    [void]$signatures.Add([PSCustomObject]@{ product = $part[0]; layer = $part[1]; kind = $part[2]; sure = $part[3] -eq 'known'; name = $part[4] })
+}
 $null = Invoke-Probe 'own-signatures' {
     if ($Params.own_signatures) {
         foreach ($part in ([string]$Params.own_signatures -split ',')) {
@@ -158,17 +161,17 @@ $null = Invoke-Probe 'policy' {
     # What Windows noted when it last applied Group Policy, security options among it.
     $applied = @(Get-CimInstance -Namespace 'root\rsop\computer' -ClassName RSOP_RegistryValue -OperationTimeoutSec 20)
     $names = @($applied | ForEach-Object { ([string]$_.Path).ToLowerInvariant() })
-    $own = 'machine\system\currentcontrolset\services\netlogon\parameters\'
-    $policy.maximum_age = $templates.age -or $names -contains ($own + 'maximumpasswordage')
-    $policy.changes_disabled = $templates.disabled -or $names -contains ($own + 'disablepasswordchange')
+    $place = 'machine\system\currentcontrolset\services\netlogon\parameters\'
+    $policy.maximum_age = $templates.age -or $names -contains ($place + 'maximumpasswordage')
+    $policy.changes_disabled = $templates.disabled -or $names -contains ($place + 'disablepasswordchange')
 }
 
-$secret = [PSCustomObject][ordered]@{ last_set_unix = $null }
+$own = [PSCustomObject][ordered]@{ last_set_unix = $null }
 if ($joined) {
     $null = Invoke-Probe 'machine-secret' {
         $set = Get-MachineSecretTime
         # 1970 by that count.
-        $secret.last_set_unix = [Math]::Round(($set - 116444736000000000) / 10000000.0, 3)
+        $own.last_set_unix = [Math]::Round(($set - 116444736000000000) / 10000000.0, 3)
     }
 }
 
@@ -234,7 +237,7 @@ $survived = Invoke-Probe 'marker' {
     found = $guards.found
     rotation = $rotation
     policy = $policy
-    secret = $secret
+    secret = $own
     events = $events
     isolation_enforced = $isolated
     marker_survived = $survived

@@ -36,17 +36,17 @@ $uwf = Invoke-Probe 'uwf' { Get-Uwf }
 $rotation = [PSCustomObject][ordered]@{ maximum_age_days = $null; changes_disabled = $null; changes_refused = $null }
 $read = Invoke-Probe 'rotation' { Get-Rotation }
 if ($null -ne $read) { $rotation = $read }
-$secret = [PSCustomObject][ordered]@{ last_set_unix = $null }
+$own = [PSCustomObject][ordered]@{ last_set_unix = $null }
 $null = Invoke-Probe 'machine-secret' {
     $set = Get-MachineSecretTime
     # 1970 by that count.
-    $secret.last_set_unix = [Math]::Round(($set - 116444736000000000) / 10000000.0, 3)
+    $own.last_set_unix = [Math]::Round(($set - 116444736000000000) / 10000000.0, 3)
 }
 
 [PSCustomObject][ordered]@{
     runs = $runs.ToArray()
     uwf = $uwf
     rotation = $rotation
-    secret = $secret
+    secret = $own
     probe_errors = $ProbeErrors.ToArray()
 }

@@ -43,6 +43,12 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "hands a secret out",
         "$start.Arguments = '/setcomputerpassword ' + $Params.machine_password",
     ),
+    // Names of products are their makers', in every language of Windows; the patterns are data.
+    (
+        "disk-restore-guard/diagnose.ps1",
+        "decides on text",
+        "$_ -like $name",
+    ),
 ];
 
 /// Parts of scripts that hold C#, each with what it may call of Windows.

@@ -106,14 +106,15 @@ fn controller(context: &StepContext<'_>) -> Value {
 /// Returns the signs that came with the playbook.
 fn given(context: &StepContext<'_>) -> Vec<Sign> {
     let all = context.params.get("signatures").and_then(Value::as_array);
-    let read = |sign: &Value| {
-        let text = |name: &str| Some(sign.get(name)?.as_str()?.to_owned());
+    let read = |line: &Value| {
+        let mut parts = line.as_str()?.splitn(5, ' ').map(str::to_owned);
+        let mut next = || parts.next();
         Some(Sign {
-            product: text("product")?,
-            image: text("layer")? == "image",
-            kind: text("kind")?,
-            name: text("name")?,
-            sure: sign.get("sure")?.as_bool()?,
+            product: next()?,
+            image: next()? == "image",
+            kind: next()?,
+            sure: next()? == "known",
+            name: next()?,
         })
     };
     all.into_iter().flatten().filter_map(read).collect()
