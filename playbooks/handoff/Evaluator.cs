@@ -397,10 +397,13 @@ namespace Fleetmend.Handoff
                 case "boolean": return value is bool;
                 case "sequence": return value is List<object>;
                 case "mapping": return value is IDictionary<string, object>;
+                case "equalto":
                 case "eq": return Values.Same(value, first);
                 case "ne": return !Values.Same(value, first);
+                case "lessthan":
                 case "lt": return Values.Order(value, first) < 0;
                 case "le": return Values.Order(value, first) <= 0;
+                case "greaterthan":
                 case "gt": return Values.Order(value, first) > 0;
                 case "ge": return Values.Order(value, first) >= 0;
                 case "in": return Values.Contains(first, value);
@@ -457,6 +460,8 @@ namespace Fleetmend.Handoff
                 case "max": return Extreme(value, 1);
                 case "min": return Extreme(value, -1);
                 case "sort": return Sorted(value);
+                case "trim": return Values.Show(value).Trim();
+                case "unique": return Unique(value);
                 case "map": return Mapped(value, arguments, named);
                 case "select": return Chosen(value, null, arguments, 0, true);
                 case "reject": return Chosen(value, null, arguments, 0, false);
@@ -501,6 +506,18 @@ namespace Fleetmend.Handoff
                 int at = made.Count;
                 while (at > 0 && Loose(made[at - 1], item) > 0) { at--; }
                 made.Insert(at, item);
+            }
+            return made;
+        }
+
+        private static object Unique(object value)
+        {
+            List<object> made = new List<object>();
+            foreach (object item in Values.Items(value))
+            {
+                bool known = false;
+                foreach (object other in made) { known |= item is string && other is string ? Loose(item, other) == 0 : Values.Same(item, other); }
+                if (!known) { made.Add(item); }
             }
             return made;
         }

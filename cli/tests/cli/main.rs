@@ -11,6 +11,7 @@ mod demo;
 mod directory;
 mod directory_lab;
 mod errors;
+mod handoff;
 mod help;
 mod lab;
 mod support;

@@ -89,8 +89,8 @@ fn playbooks_are_listed_in_both_languages() {
                           節電のためにネットワーク アダプターの電源が切られないようにする (接続は切らない)
     time-sync             Set right a clock that is further off than Kerberos allows
                           Kerberos の許容値を超えてずれた時計を合わせる
-    trust-repair          Repair the broken trust between a PC and its domain, without a reboot
-                          PC とドメインの信頼関係を、再起動せずに修復する
+    trust-repair          Repair the broken trust between a PC and its domain, without a restart where that can be
+                          PC とドメインの信頼関係を、できるかぎり再起動せずに修復する
     trust-repair-linux    Repair the broken trust between a Linux host and its domain, without a reboot
                           Linux ホストとドメインの信頼関係を、再起動せずに修復する
     update-health         Mend the component store and the parts that Windows updates itself with
@@ -110,7 +110,7 @@ fn a_playbook_is_shown_with_its_ladder() {
         .iter()
         .map(|rung| rung["rung"].as_str())
         .collect();
-    assert_eq!(rungs.last().unwrap().unwrap(), "secure-channel-repair");
+    assert_eq!(rungs.last().unwrap().unwrap(), "join");
     let text = run(command().args(["playbook", "show", "trust-repair"])).stdout;
     for rung in rungs {
         assert!(text.contains(rung.unwrap()));

@@ -9,7 +9,7 @@ use minijinja::machinery::{parse, parse_expr};
 use serde_json::{Value, json};
 
 /// What `playbooks/handoff/Evaluator.cs` has.
-const FILTERS: [&str; 22] = [
+const FILTERS: [&str; 24] = [
     "abs",
     "count",
     "default",
@@ -31,18 +31,23 @@ const FILTERS: [&str; 22] = [
     "split",
     "string",
     "tojson",
+    "trim",
+    "unique",
     "upper",
 ];
-const TESTS: [&str; 19] = [
+const TESTS: [&str; 22] = [
     "boolean",
     "defined",
     "endingwith",
     "eq",
+    "equalto",
     "false",
     "ge",
+    "greaterthan",
     "gt",
     "in",
     "le",
+    "lessthan",
     "lt",
     "mapping",
     "ne",

@@ -164,7 +164,10 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
         let [high, low] = *pair.first_chunk::<2>()?;
         u8::try_from(digit(high)? * 16 + digit(low)?).ok()
     };
-    (hex.len() % 2 == 0).then(|| hex.chunks(2).map(pair).collect())?
+    if !hex.len().is_multiple_of(2) {
+        return None;
+    }
+    hex.chunks(2).map(pair).collect()
 }
 
 fn write_private(path: &PathBuf, text: &[u8]) -> std::io::Result<()> {

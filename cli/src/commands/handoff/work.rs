@@ -26,8 +26,9 @@ impl Work {
     /// The journal keeps no plan, or the playbook is not the same any more.
     pub(super) fn read(run: RunId, plan: Option<String>, digest: &str) -> Result<Self, CliError> {
         let text = plan.ok_or_else(|| {
-            CliError::user(format!("the journal keeps no plan of the run {run}"))
-                .hint("a command by hand, a demo, or a run of an older fleetmend cannot be handed off")
+            CliError::user(format!("the journal keeps no plan of the run {run}")).hint(
+                "a command by hand, a demo, or a run of an older fleetmend cannot be handed off",
+            )
         })?;
         let recipe = Recipe::read(&text)?;
         let playbooks = Playbooks::load(&recipe.playbook)?;
