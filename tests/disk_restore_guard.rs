@@ -329,3 +329,35 @@ async fn what_was_repaired_again_and_again_is_remembered() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_a_cut_run_left_open_is_closed() {
+    let site = site(&[Scenario::PasswordMismatch]).await;
+    let pc = &site.lab.pcs()[0];
+    {
+        let mut machine = pc.sim.machine();
+        machine.uwf = Some(Uwf {
+            enabled_next: false,
+            keeps_secret_next: false,
+        });
+        let opened = r"HKLM\SOFTWARE\fleetmend\DiskRestoreGuard\SwitchUwfOn";
+        machine.registry.insert(opened.to_owned(), json!(1));
+    }
+    let chosen = [
+        "--set",
+        "service_window=true",
+        "--set",
+        "keep_secret=true",
+        "--max-reboots",
+        "2",
+    ];
+    assert_eq!(
+        outcomes(&site, "run", &chosen).await,
+        ["repaired(uwf-window)"]
+    );
+    assert_eq!(pc.sim.machine().boot.restarts, 1, "it was off already");
+    assert!(pc.sim.machine().is_frozen());
+    restart(pc).await;
+    assert!(agrees(&site, pc));
+    assert_eq!(outcomes(&site, "check", &chosen).await, ["healthy"]);
+}

@@ -79,6 +79,8 @@ fn playbooks_are_listed_in_both_languages() {
     insta::assert_snapshot!(out.text(), @"
     exit 0
     --- stdout
+    disk-restore-guard    Find what undoes changes at every start, and keep it from breaking the trust with the domain
+                          再起動のたびに変更を元に戻す製品を見つけ、ドメインとの信頼関係が壊れ続けるのを防ぐ
     local-admin-access    Make sure that a local administrator can log on to the PC over the network, before the next disaster
                           障害に備え、ローカル管理者がネットワーク経由でログオンできる状態にする
     logon-black-screen    Mend a screen that stays black after the logon, or name the update that is suspected
