@@ -393,7 +393,8 @@ namespace Fleetmend.Handoff
                 case "defined": return !(value is Undefined);
                 case "undefined": return value is Undefined;
                 case "string": return value is string;
-                case "number": return Values.IsNumber(value);
+                // As in Python, true is a number.
+                case "number": return Values.IsNumber(value) || value is bool;
                 case "boolean": return value is bool;
                 case "sequence": return value is List<object>;
                 case "mapping": return value is IDictionary<string, object>;

@@ -259,6 +259,193 @@ fn variants(at: usize, case: Case) -> Vec<(String, Facts, Option<Value>, Situati
     all
 }
 
+/// Expressions that no shipped playbook has yet, each over the same facts.
+const EXPRESSIONS: &[&str] = &[
+    "facts.list[0]",
+    "facts.list[-1]",
+    "facts.list[1:]",
+    "facts.list[:-1]",
+    "facts.text[1:3]",
+    "facts.list | first",
+    "facts.list | last",
+    "facts.list | sort",
+    "facts.names | sort",
+    "facts.names | unique | list",
+    "facts.names | map('upper') | join('/')",
+    "facts.mixed | reject('none') | list",
+    "facts.mixed | select('number') | list",
+    "facts.mixed | select('string') | list",
+    "facts.mixed | select | list",
+    "facts.rows | map(attribute='a.b') | list",
+    "facts.rows | selectattr('a.b', 'gt', 1) | list",
+    "facts.rows | rejectattr('on') | map(attribute='a') | list",
+    "facts.list | max",
+    "facts.list | min",
+    "facts.names | max",
+    "facts.text | length",
+    "facts.text | list | length",
+    "facts.text | replace('信', 'x')",
+    "' a b ' | trim",
+    "'a b  c' | split",
+    "'a,b,,c' | split(',') | list",
+    "facts.real | string",
+    "facts.whole | string",
+    "facts.none | string",
+    "facts.yes | string",
+    "facts.list | string",
+    "facts.rows | string",
+    "facts.names | string",
+    "facts.real | tojson",
+    "facts.rows | tojson",
+    "facts.odd | tojson",
+    "facts.odd | upper",
+    "facts.huge | string",
+    "facts.tiny | tojson",
+    "facts.real | abs",
+    "1 + 2 * 3 - 4",
+    "7 / 2",
+    "6 / 2",
+    "1.5 + 1",
+    "-facts.whole",
+    "'a' ~ 1 ~ none ~ true",
+    "'a' + 'b'",
+    "[1] + [2, 'c']",
+    "none < 1",
+    "true == 1",
+    "true < 2",
+    "1 == 1.0",
+    "'10' == 10",
+    "'b' > 'a'",
+    "[1, 2] < [1, 3]",
+    "[1, 2] == [1, 2]",
+    "facts.rows[0] == facts.rows[0]",
+    "1 < 2 < 3",
+    "3 > 2 > 2",
+    "2 in facts.list",
+    "'2' in facts.list",
+    "'信頼' in facts.text",
+    "1 in '123'",
+    "'a' in facts.rows[0]",
+    "'a' not in facts.rows[0]",
+    "not facts.list",
+    "not facts.empty",
+    "facts.empty or 'else'",
+    "facts.whole and facts.text",
+    "facts.none or facts.empty or 0",
+    "'x' if facts.yes else 'y'",
+    "facts.nothing is defined",
+    "facts.nothing is undefined",
+    "facts.nothing is none",
+    "facts.nothing | default('d')",
+    "facts.none | default('d')",
+    "facts.text is string",
+    "facts.whole is number",
+    "facts.yes is number",
+    "facts.yes is boolean",
+    "facts.list is sequence",
+    "facts.rows[0] is mapping",
+    "facts.text is startingwith '信'",
+    "facts.text is endingwith 'x'",
+    "facts.rows[0].a['b']",
+    "facts.none | list",
+    "facts.empty | join(',')",
+    "facts.list | join",
+    "facts.list | length > 2 and facts.real < 0",
+    // What must fail on both sides.
+    "facts.nothing.more",
+    "facts.nothing == 1",
+    "not facts.nothing",
+    "facts.nothing or 1",
+    "facts.nothing | length",
+    "facts.whole | length",
+    "facts.text | abs",
+    "facts.nothing",
+    "1 in facts.whole",
+    "facts.none.more.most",
+];
+
+/// One text a step's parameter, so that each is computed or fails by itself.
+fn trial(folder: &Path) -> Playbook {
+    let mut yaml = String::from(
+        "name: trial\nsummary: {en: t, ja: t}\nplatform: windows\n\
+         diagnose: {script: look.ps1, deadline: 10s}\n\
+         causes:\n  - {id: healthy, kind: healthy, when: 'false', reason: {en: r, ja: r}}\n  - {id: fault, kind: fault, when: 'true', reason: {en: r, ja: r}, next: {en: n, ja: n}}\n\
+         repair:\n  - id: all\n    summary: {en: t, ja: t}\n    for: [fault]\n    cost: 1s\n    steps:\n",
+    );
+    for (at, text) in EXPRESSIONS.iter().enumerate() {
+        let text = text.replace('\'', "''");
+        yaml.push_str(&format!(
+            "      - {{name: s{at}, script: look.ps1, deadline: 10s, with: {{value: '{text}'}}}}\n"
+        ));
+    }
+    yaml.push_str(
+        "verify:\n  script: look.ps1\n  deadline: 10s\n  require:\n    - {name: v, require: 'true', reason: {en: r, ja: r}}\n  attempts: 1\n  pause: 1s\n",
+    );
+    let own = folder.join("trial");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(folder.join("trial.yaml"), yaml).unwrap();
+    fs::write(own.join("look.ps1"), "param($Params)\n").unwrap();
+    for side in ["takes", "gives"] {
+        fs::write(own.join(format!("look.{side}.json")), "{}").unwrap();
+    }
+    Playbook::load_file(&folder.join("trial.yaml")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn expressions_yield_the_same_values() {
+    if lacks("expressions_yield_the_same_values") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let driver = driver(folder.path());
+    let playbook = trial(folder.path());
+    let facts = json!({
+        "list": [3, 1, 2], "names": ["b", "A", "a", "C"], "mixed": [1, null, "x", 2.5, true, ""],
+        "rows": [{"a": {"b": 1}, "on": true}, {"a": {"b": 2}, "on": false}],
+        "text": "信頼関係x", "real": -12.345, "whole": 42, "none": null, "yes": true,
+        "odd": "<a href='x'>&\"\\\n\u{7f}\u{1f600}", "empty": [],
+        "huge": 3_221_225_506_i64, "tiny": 0.1,
+    });
+    let situation = Situation::default();
+    let facts_of = Facts(facts.as_object().unwrap().clone());
+    let expected = decided(&playbook, &facts_of, None, &situation);
+    let trees = playbook.handoff().unwrap_or_else(|error| panic!("{error}"));
+    let answers = ask(
+        &driver,
+        format!("{trees}\n{}\n", request(&facts, None, &situation)),
+    );
+    let mut wrong = Vec::new();
+    let mut errors = 0;
+    for (at, text) in EXPRESSIONS.iter().enumerate() {
+        let key = format!("all/s{at}");
+        let (is, should) = (&answers[0]["steps"][&key], &expected["steps"][&key]);
+        errors += usize::from(should == "error");
+        if is != should || is.is_null() {
+            wrong.push(format!("{text}: C# {is}, Rust {should}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert_eq!(errors, 10, "as many fail as are listed to");
+}
+
+/// Gives lines to the driver and returns its answers.
+fn ask(driver: &Path, input: String) -> Vec<Value> {
+    let mut mono = Command::new("mono")
+        .arg(driver)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = mono.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = mono.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 #[test]
 fn the_stick_decides_as_the_controller_does() {
     if lacks("the_stick_decides_as_the_controller_does") {
@@ -293,21 +480,7 @@ fn the_stick_decides_as_the_controller_does() {
                 decided(&playbook, &facts, verify.as_ref(), &situation),
             ));
         }
-        let mut mono = Command::new("mono")
-            .arg(&driver)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = mono.stdin.take().unwrap();
-        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-        let output = mono.wait_with_output().unwrap();
-        writer.join().unwrap().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let answers: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let answers = ask(&driver, input);
         assert_eq!(answers.len(), expected.len(), "{name}");
         for ((about, expected), mut answer) in expected.into_iter().zip(answers) {
             seen += 1;
