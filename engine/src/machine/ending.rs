@@ -203,9 +203,11 @@ fn done_until_restart(rung: &RungState) -> Option<String> {
 
 pub(super) fn held_by_other(state: &PcState) -> Ending {
     let next = connect_failure::advice(connect_failure::OTHER_CONTROLLER).to_owned();
-    let reason = "another controller works on the PC, or it could not be told that none does";
-    let guard = connect_failure::OTHER_CONTROLLER;
-    blocked(state, guard, reason.to_owned(), next)
+    let reason = match &state.unheld {
+        Some(why) => format!("whether another controller works on the PC is not known: {why}"),
+        None => "another controller works on the PC".to_owned(),
+    };
+    blocked(state, connect_failure::OTHER_CONTROLLER, reason, next)
 }
 
 pub(super) fn lost(state: &PcState, step: &StepRef, sent: bool, reason: &str) -> Ending {

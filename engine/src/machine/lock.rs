@@ -12,6 +12,13 @@ use crate::own::LOCK;
 
 impl PcState {
     pub(super) fn lock_ended(&mut self, end: &StepEnd) {
+        self.unheld = match end {
+            StepEnd::Answered { answer } => answer.get("error").and_then(error),
+            StepEnd::Failed {
+                error_id, message, ..
+            } => Some(format!("{message} ({error_id})")),
+            StepEnd::NotRun { .. } | StepEnd::Unknown { .. } => None,
+        };
         self.held = match end {
             StepEnd::Answered { answer } => {
                 Some(answer.get("held").and_then(Value::as_bool) == Some(true))
@@ -21,6 +28,13 @@ impl PcState {
             StepEnd::NotRun { .. } | StepEnd::Unknown { .. } => None,
         };
     }
+}
+
+/// Returns what went wrong when the PC was to be held, with its number.
+fn error(error: &Value) -> Option<String> {
+    let id = error.get("error_id")?.as_str()?;
+    let code = error.get("code").and_then(Value::as_i64);
+    Some(code.map_or_else(|| id.to_owned(), |code| format!("{id}, code {code}")))
 }
 
 impl Machine<'_> {

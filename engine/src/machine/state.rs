@@ -54,6 +54,8 @@ pub struct PcState {
     pub changed: bool,
     /// Whether this session holds the PC against other controllers; unset, it was not asked.
     pub held: Option<bool>,
+    /// What went wrong when it was asked.
+    pub unheld: Option<String>,
     /// How often the PC was restarted.
     pub reboots: u32,
     /// Steps of preflights and repairs that answered, in order.

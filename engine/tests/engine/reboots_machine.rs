@@ -363,6 +363,24 @@ fn what_follows_a_cut_around_a_restart() {
 }
 
 #[test]
+fn why_a_pc_is_not_held_is_told() {
+    let program = rejoin_program();
+    let lock = |end: StepEnd| {
+        let events = with(looked_at(), ran(&repair("lock"), false, Place::Pc, end));
+        match asked(&program).next(&fold(&events)) {
+            Action::Finish(ending) => ending.reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    let held = answered(json!({"held": false, "error": null}));
+    assert_eq!(lock(held), "another controller works on the PC");
+    let error = json!({"code": 5, "error_id": "UnauthorizedAccessException"});
+    let closed = answered(json!({"held": false, "error": error}));
+    assert!(lock(closed).ends_with("UnauthorizedAccessException, code 5"));
+    assert!(lock(failed("ScriptBroken")).ends_with("失敗 (ScriptBroken)"));
+}
+
+#[test]
 fn windows_and_budgets_are_for_beginnings() {
     let program = rejoin_program();
     let window = |open: Option<u64>| {
