@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::update_rollback::{common, failure, shown};
+use super::update_rollback::{common, failure, object, shown};
 use super::{StepContext, StepOutcome};
 use crate::machine::Machine;
 use crate::servicing::Task;
@@ -34,17 +34,18 @@ fn services(pc: &Machine) -> Value {
 pub(super) fn diagnose(context: &mut StepContext<'_>) -> StepOutcome {
     let mut answer = common(context);
     let pc = &*context.pc;
-    answer["store_health"] = if context.elevated {
-        json!(pc.servicing.store_health)
+    let errors = if context.elevated {
+        Vec::new()
     } else {
-        Value::Null
+        vec![failure("store", DENIED)]
     };
-    if !context.elevated {
-        answer["probe_errors"] = json!([failure("store", DENIED)]);
-    }
-    answer["services"] = services(pc);
-    answer["cache"] = json!({ "megabytes": pc.servicing.cache, "whole": true });
-    StepOutcome::Done(Ok(answer))
+    answer.extend(object(json!({
+        "store_health": context.elevated.then_some(pc.servicing.store_health),
+        "services": services(pc),
+        "cache": { "megabytes": pc.servicing.cache, "whole": true },
+        "probe_errors": errors,
+    })));
+    StepOutcome::Done(Ok(Value::Object(answer)))
 }
 
 pub(super) fn enable_services(context: &mut StepContext<'_>) -> StepOutcome {
@@ -84,13 +85,12 @@ pub(super) fn reset_components(context: &mut StepContext<'_>) -> StepOutcome {
 /// Runs a task of SYSTEM: whether it was waited for, or how the step ends without it.
 fn task(context: &mut StepContext<'_>, name: &str, bare: Value) -> Result<bool, StepOutcome> {
     let refused = |code: i64| {
-        let mut answer = bare.clone();
-        answer["code"] = json!(code);
-        answer["code_shown"] = json!(shown(code));
-        answer["through_task"] = json!(false);
-        answer["waited"] = Value::Null;
-        answer["probe_errors"] = json!([failure("task", code)]);
-        StepOutcome::Done(Ok(answer))
+        let mut answer = object(json!({
+            "code": code, "code_shown": shown(code), "through_task": false, "waited": null,
+            "probe_errors": [failure("task", code)],
+        }));
+        answer.extend(object(bare.clone()));
+        StepOutcome::Done(Ok(Value::Object(answer)))
     };
     if !context.elevated {
         return Err(refused(DENIED));

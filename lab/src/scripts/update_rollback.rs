@@ -1,7 +1,7 @@
 //! The scripts of `playbooks/library/update-rollback/`, by the schemas beside them.
 
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{StepContext, StepOutcome};
 use crate::machine::Machine;
@@ -32,7 +32,7 @@ pub(super) fn shown(code: i64) -> String {
 }
 
 /// Lays out build, pause, pending restarts and history, as both playbooks ask for them.
-pub(super) fn common(context: &StepContext<'_>) -> Value {
+pub(super) fn common(context: &StepContext<'_>) -> Map<String, Value> {
     let pc = &*context.pc;
     let left = pc.servicing.paused_until.map(|until| {
         let left = until.duration_since(context.now);
@@ -42,7 +42,7 @@ pub(super) fn common(context: &StepContext<'_>) -> Value {
         .map(|code| json!({ "code": code, "seconds_ago": 3600 }))
         .collect();
     let fine = failures.is_empty();
-    json!({
+    let answer = json!({
         "elevated": context.elevated,
         "os": { "build": pc.os.build, "ubr": pc.os.ubr },
         "servicing": { "exclusive": pc.servicing.busy, "worker_busy": pc.servicing.busy || pc.servicing.running.is_some() },
@@ -57,7 +57,16 @@ pub(super) fn common(context: &StepContext<'_>) -> Value {
             "last_success_seconds_ago": fine.then_some(86_400),
         },
         "probe_errors": [],
-    })
+    });
+    object(answer)
+}
+
+/// Returns the fields of an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }
 
 pub(super) fn diagnose(context: &mut StepContext<'_>) -> StepOutcome {
@@ -90,11 +99,13 @@ pub(super) fn diagnose(context: &mut StepContext<'_>) -> StepOutcome {
         .max();
     let listed = (pc.servicing.packages.iter())
         .any(|package| kbs.contains(&package.kb) && package.state != UNINSTALL_PENDING);
-    answer["targets"] = json!({ "valid": valid, "kbs": kbs, "build": build });
-    answer["packages"] = if valid { json!(found) } else { Value::Null };
-    answer["newest_revision"] = json!(newest);
-    answer["listed"] = if valid { json!(listed) } else { Value::Null };
-    StepOutcome::Done(Ok(answer))
+    answer.extend(object(json!({
+        "targets": { "valid": valid, "kbs": kbs, "build": build },
+        "packages": valid.then_some(found),
+        "newest_revision": newest,
+        "listed": valid.then_some(listed),
+    })));
+    StepOutcome::Done(Ok(Value::Object(answer)))
 }
 
 /// Reads numbers with commas between.

@@ -22,3 +22,4 @@ mod schemas;
 mod ssh;
 mod time_sync;
 mod transport;
+mod updates;

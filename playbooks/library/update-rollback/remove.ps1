@@ -59,7 +59,7 @@ $given = New-Object System.Collections.ArrayList
 foreach ($item in @($Params.items)) {
     # ERROR_INVALID_NAME
     if ([string]$item -notmatch '^[A-Za-z0-9_.~-]+\z') { throw (New-Object System.ComponentModel.Win32Exception 123) }
-    [void]$given.Add([string]$item)
+    if (-not $given.Contains([string]$item)) { [void]$given.Add([string]$item) }
 }
 $name = 'fleetmend-update-removal'
 if ($Params.wusa -eq $true) {
