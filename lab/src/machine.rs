@@ -8,7 +8,6 @@ mod safety;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleetmend_model::Secret;
 use jiff::Timestamp;
 
 use crate::domain::PasswordId;
@@ -17,6 +16,7 @@ use crate::servicing::Servicing;
 use crate::time_service::TimeService;
 use crate::win32;
 
+pub use accounts::LocalAccount;
 pub use disk::{Disk, Freeze, Uwf};
 pub use membership::{Membership, PendingMembership};
 pub use restart::{BootState, RepairLock, RestartFault, RestartOrder, Restarts};
@@ -26,54 +26,6 @@ pub use safety::{
 
 /// Every PC's own SID; nothing compares those of two.
 const MACHINE_SID: &str = "S-1-5-21-1004336348-1177238915-682003330";
-
-/// A local account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalAccount {
-    /// Its password.
-    pub password: Secret,
-    /// Whether it may log on.
-    pub enabled: bool,
-    /// Whether it is in Administrators (S-1-5-32-544).
-    pub administrator: bool,
-    /// Wrong passwords since the last right one.
-    pub bad_passwords: u32,
-    /// Every wrong password ever tried, never set back: what tests ask for.
-    pub bad_passwords_total: u32,
-    /// Logons that were accepted.
-    pub logons: u32,
-    /// Set once the lockout threshold is reached.
-    pub locked: bool,
-    /// Whether its date of expiry has passed.
-    pub expired: bool,
-    /// Whether its password has expired or must be changed at the next logon.
-    pub must_change: bool,
-    /// Last part of its SID; 500 is the built-in Administrator.
-    pub rid: u32,
-}
-
-impl LocalAccount {
-    /// Returns an enabled account without bad passwords.
-    pub fn new(password: &str, administrator: bool) -> Self {
-        Self {
-            password: Secret::new(password.to_owned()),
-            enabled: true,
-            administrator,
-            bad_passwords: 0,
-            bad_passwords_total: 0,
-            logons: 0,
-            locked: false,
-            expired: false,
-            must_change: false,
-            rid: 1001,
-        }
-    }
-
-    /// Tells whether nothing about the account itself keeps it out.
-    pub fn may_log_on(&self) -> bool {
-        self.enabled && !self.locked && !self.expired && !self.must_change
-    }
-}
 
 /// The LSA secret `$MACHINE.ACC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -392,49 +344,6 @@ impl Machine {
         }
     }
 
-    /// Returns a local account; names are compared without case.
-    pub fn account(&self, user: &str) -> Option<&LocalAccount> {
-        self.accounts.get(&user.to_lowercase())
-    }
-
-    /// Returns the password by which a logon is judged; `None` when the account cannot log on.
-    pub fn password_of(&self, user: &str) -> Option<&str> {
-        let account = self.account(user)?;
-        (account.may_log_on() && !self.denies_network(account)).then_some(account.password.reveal())
-    }
-
-    /// Tells whether the rights to log on keep an account out over the network.
-    pub fn denies_network(&self, account: &LocalAccount) -> bool {
-        let denied = |sid: &str| self.network_denied.contains(sid);
-        denied("S-1-5-113") || (account.administrator && denied("S-1-5-114"))
-    }
-
-    /// Notes a logon, and locks the account when the wrong ones reach the threshold.
-    pub fn note_logon(&mut self, user: &str, accepted: bool) {
-        let threshold = self.lockout_threshold;
-        let Some(account) = self.accounts.get_mut(&user.to_lowercase()) else {
-            return;
-        };
-        if accepted {
-            account.logons += 1;
-            account.bad_passwords = 0;
-            return;
-        }
-        account.bad_passwords += 1;
-        account.bad_passwords_total += 1;
-        if threshold != 0 && account.bad_passwords >= threshold {
-            account.locked = true;
-        }
-    }
-
-    /// Tells whether the account's token is a full administrator's over the network.
-    pub fn is_elevated(&self, user: &str) -> bool {
-        let built_in = user.eq_ignore_ascii_case("administrator");
-        self.account(user)
-            .is_some_and(|account| account.administrator)
-            && (self.remote_admins || built_in)
-    }
-
     /// Returns the SID of a local account by its last part.
     pub fn local_sid(&self, rid: u32) -> String {
         format!("{MACHINE_SID}-{rid}")
@@ -507,38 +416,5 @@ impl Machine {
             win32::NO_LOGON_SERVERS | win32::NO_SUCH_DOMAIN => self.log_netlogon(5719, now),
             _ => self.log_netlogon(3210, now),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locks_an_account_and_keeps_count() {
-        let mut pc = Machine::new("pc-001");
-        pc.lockout_threshold = 3;
-        pc.accounts
-            .insert("helpdesk".into(), LocalAccount::new("pw", true));
-        for _ in 0..2 {
-            pc.note_logon("HelpDesk", false);
-        }
-        assert_eq!(pc.password_of("helpdesk"), Some("pw"));
-        pc.note_logon("helpdesk", false);
-        assert_eq!(pc.password_of("helpdesk"), None);
-        assert_eq!(pc.account("helpdesk").unwrap().bad_passwords_total, 3);
-    }
-
-    #[test]
-    fn a_filtered_token_is_not_elevated_unless_built_in() {
-        let mut pc = Machine::new("pc-001");
-        pc.accounts
-            .insert("helpdesk".into(), LocalAccount::new("pw", true));
-        pc.accounts
-            .insert("administrator".into(), LocalAccount::new("pw", true));
-        assert!(pc.is_elevated("helpdesk"));
-        pc.remote_admins = false;
-        assert!(!pc.is_elevated("helpdesk"));
-        assert!(pc.is_elevated("Administrator"));
     }
 }
