@@ -56,8 +56,11 @@ namespace Fleetmend.Handoff
                     string line;
                     while ((line = stream.ReadLine()) != null)
                     {
-                        if (!keep || !line.StartsWith(marker, StringComparison.Ordinal)) { continue; }
-                        lock (gate) { lines.Enqueue(line); }
+                        // Where the console is UTF-8, .NET sends a byte order mark ahead of the first
+                        // request, and its answer has three question marks ahead of the marker.
+                        int begins = keep ? line.IndexOf(marker, StringComparison.Ordinal) : -1;
+                        if (begins < 0 || begins > 3) { continue; }
+                        lock (gate) { lines.Enqueue(line.Substring(begins)); }
                         news.Set();
                     }
                 }

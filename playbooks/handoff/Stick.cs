@@ -276,6 +276,11 @@ namespace Fleetmend.Handoff
             SortedDictionary<string, object> parameters = decider.ParametersOf(step, seen, situation);
             foreach (KeyValuePair<string, object> secret in Decider.Map(step["secrets"]))
             {
+                if (account == null || !situation.CredentialsForPcs.Contains((string)secret.Value))
+                {
+                    parameters[secret.Key] = null;
+                    continue;
+                }
                 SortedDictionary<string, object> given = Json.Object();
                 given["user"] = account.Domain.Length > 0 ? account.Domain + "\\" + account.UserName : account.UserName;
                 given["password"] = account.Password;

@@ -9,6 +9,7 @@ with open(sys.argv[1], encoding="utf-8") as file:
     answers = json.load(file)
 log = open(sys.argv[2], "a", encoding="utf-8")
 print("some other output, which is not an answer")
+first = "???"  # as the answer to the first request is where the console is UTF-8
 for line in sys.stdin:
     marker, number, script, params = line.split()
     text = base64.b64decode(script)
@@ -17,5 +18,6 @@ for line in sys.stdin:
     queue = answers[digest]
     answer = queue.pop(0) if len(queue) > 1 else queue[0]
     reply = {"ok": True, "answer": answer, "diag": []}
-    sys.stdout.write("\n%s %s %s\n" % (marker, number, json.dumps(reply)))
+    sys.stdout.write("\n%s%s %s %s\n" % (first, marker, number, json.dumps(reply)))
     sys.stdout.flush()
+    first = ""
