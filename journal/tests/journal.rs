@@ -308,3 +308,46 @@ fn wal(path: &Path) -> std::path::PathBuf {
     name.push("-wal");
     name.into()
 }
+
+#[tokio::test]
+async fn repairs_are_counted_by_pc_playbook_and_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    for subject in ["trust-repair", "time-sync", "trust-repair"] {
+        let journal = SqliteJournal::create(&path).unwrap();
+        let mut begin = started(2);
+        if let Event::RunStarted { subject: words, .. } = &mut begin {
+            *words = subject.to_owned();
+        }
+        let mut repaired = finished(0);
+        if let Event::Host {
+            what: HostEvent::Finished { result },
+            ..
+        } = &mut repaired
+        {
+            result.outcome = Outcome::Repaired {
+                rung: "sc-reset".into(),
+            };
+        }
+        // The other PC was in order.
+        for event in [begin, repaired, finished(1)] {
+            journal.append(event).await.unwrap();
+        }
+        journal.close().await;
+    }
+    let reader = JournalReader::open(&path).unwrap();
+    let count = |subjects: &[&str], since| {
+        let repairs = reader.repairs(subjects, since).unwrap();
+        (repairs.get(&host(0)).map_or(0, Vec::len), repairs.len())
+    };
+    assert_eq!(
+        count(&["trust-repair"], jiff::Timestamp::UNIX_EPOCH),
+        (2, 1)
+    );
+    assert_eq!(
+        count(&["time-sync", "x"], jiff::Timestamp::UNIX_EPOCH),
+        (1, 1)
+    );
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    assert_eq!(count(&["trust-repair"], later), (0, 0));
+}
