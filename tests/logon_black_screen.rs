@@ -2,8 +2,6 @@
 //! comes, what somebody may want is left alone until the operator says so, and where nothing is wrong
 //! but the shell dies the update is named.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use std::ffi::OsString;
 
 use fleetmend_lab::machine::{LogEvent, LoggedOn, Machine, Update};
