@@ -361,3 +361,38 @@ async fn a_window_that_a_cut_run_left_open_is_closed() {
     assert!(agrees(&site, pc));
     assert_eq!(outcomes(&site, "check", &chosen).await, ["healthy"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_could_not_be_used_is_told() {
+    let site = site(&[Scenario::PasswordMismatch]).await;
+    let pc = &site.lab.pcs()[0];
+    filter(&mut pc.sim.machine());
+    let user = site.lab.directory_credential().user.clone();
+    let chosen = [
+        "--set",
+        "service_window=true",
+        "--set",
+        "keep_secret=true",
+        "--max-reboots",
+        "2",
+    ];
+    let reset = |may: bool| {
+        let mut domain = site.lab.shared().domain();
+        let user = domain.user_mut(&user).unwrap();
+        user.may_reset_computers = may;
+        user.rights.reset = may;
+    };
+    // The account in the directory may look and not write.
+    reset(false);
+    let ended = fleetmend(&site, "disk-restore-guard", "run", &chosen).await;
+    let report = ended.json();
+    assert!(!pc.sim.machine().is_frozen());
+    let told = report["hosts"][0].to_string();
+    assert!(told.contains("switched off"), "{told}");
+    reset(true);
+    assert_eq!(
+        outcomes(&site, "run", &chosen).await,
+        ["repaired(uwf-window)"]
+    );
+    assert!(pc.sim.machine().is_frozen());
+}
