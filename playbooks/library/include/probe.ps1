@@ -53,13 +53,14 @@ function Get-ErrorId($ErrorRecord) {
     return $found
 }
 
-# Runs a probe; if it fails, notes its number in $ProbeErrors and yields nothing.
-function Invoke-Probe([string]$Name, [scriptblock]$Body) {
+# Runs a probe; if it fails, notes its number in $ProbeErrors and yields nothing. The block sees the
+# variables of this function before those of the script, so their names are none that a script has.
+function Invoke-Probe([string]$ProbeName, [scriptblock]$ProbeBody) {
     try {
-        & $Body
+        & $ProbeBody
     } catch {
         $failure = [PSCustomObject][ordered]@{
-            probe = $Name
+            probe = $ProbeName
             code = Get-ErrorCode $_
             error_id = Get-ErrorId $_
         }

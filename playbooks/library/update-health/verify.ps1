@@ -13,7 +13,7 @@ param($Params)
 #include system-task.ps1
 
 # One line: code, result of the search (2 succeeded, 3 with errors).
-$Search = {
+$SearchUpdates = {
     param([string]$Key)
     $store = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($Key, $true)
     $line = ''
@@ -38,7 +38,7 @@ if ($null -ne $pending) { $waits = $pending.servicing -or $pending.windows_updat
 
 $search = [PSCustomObject][ordered]@{ code = $null; code_shown = $null; result = $null }
 if ($Params.search -eq $true) {
-    $answer = Invoke-Probe 'search' { Invoke-SystemTask 'fleetmend-update-search' $Search @('search') 900000 }
+    $answer = Invoke-Probe 'search' { Invoke-SystemTask 'fleetmend-update-search' $SearchUpdates @('search') 900000 }
     if ($null -ne $answer) {
         $words = ([string]@($answer.lines)[0]).Split(' ')
         $search.code = Get-PlainCode ([long]$words[0])

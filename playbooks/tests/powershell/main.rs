@@ -233,6 +233,36 @@ fn the_scripts_of_the_channel_pass() {
     assert!(bad.is_empty(), "\n{}", bad.join("\n"));
 }
 
+/// A block is run inside `Invoke-Probe` and sees its parameters before the script's own variables:
+/// with a parameter `$Name` a block that names an account would name the probe.
+#[test]
+fn a_probe_hides_no_variable_of_its_block() {
+    for (script, text) in scripts() {
+        let head = "function Invoke-Probe([string]$ProbeName, [scriptblock]$ProbeBody) {";
+        let (before, rest) = text.split_once(head).unwrap();
+        let (probe, after) = rest.split_once("\n}\n").unwrap();
+        assert!(probe.contains("& $ProbeBody") && probe.contains("probe = $ProbeName"));
+        for part in [before, after].map(str::to_lowercase) {
+            let hidden = ["$probename", "$probebody"];
+            let used = hidden.iter().find(|name| part.contains(*name));
+            assert_eq!(used, None, "{script}");
+        }
+    }
+}
+
+/// Names are the same in any case, so a block of work may be lost to a value.
+#[test]
+fn no_block_is_overwritten() {
+    let block = regex::Regex::new(r"(?m)^\$(\w+) = \{$").unwrap();
+    for (script, text) in scripts() {
+        for found in block.captures_iter(&text) {
+            let name = found.get(1).unwrap().as_str();
+            let again = regex::Regex::new(&format!(r"(?mi)^\s*\${name} = ")).unwrap();
+            assert_eq!(again.find_iter(&text).count(), 1, "${name} in {script}");
+        }
+    }
+}
+
 #[test]
 fn no_script_defines_a_function_twice() {
     for (script, text) in scripts() {
