@@ -54,8 +54,17 @@ async fn run(site: &Site, mode: &str, more: &[&str]) -> Ended {
 async fn give(site: &Site, more: &[&str]) -> Ended {
     let file = site.path("rescue.pw");
     let file = format!("local_admin_credential={}", file.to_str().unwrap());
-    let mut all = vec!["--set", "account=rescue", "--credential", "local_admin_credential=rescue"];
-    all.extend(["--credential-password-file", &file, "--allow-credential-on-pcs"]);
+    let mut all = vec![
+        "--set",
+        "account=rescue",
+        "--credential",
+        "local_admin_credential=rescue",
+    ];
+    all.extend([
+        "--credential-password-file",
+        &file,
+        "--allow-credential-on-pcs",
+    ]);
     all.extend(more);
     run(site, "run", &all).await
 }

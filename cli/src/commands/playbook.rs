@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use fleetmend_model::{DirectoryAction, Platform};
 use fleetmend_playbooks::{
-    CauseKind, Consult, ExportError, Language, Need, ParameterKind, Playbook, SecretFrom, Step,
-    export, library,
+    CauseKind, Consult, ExportError, Guard, Language, Logon, Need, ParameterKind, Playbook,
+    SecretFrom, Step, StepKind, export, library,
 };
 use serde_json::{Value, json};
 
@@ -181,23 +181,36 @@ fn describe(playbook: &Playbook) -> String {
     for rung in &playbook.ladder {
         let _ = writeln!(text, "  {}\n      {}", rung.id, rung.summary.text(en));
         let _ = writeln!(text, "      for {}", rung.causes.join(", "));
+        if let Some(when) = &rung.when {
+            let _ = writeln!(text, "      when {}", one_line(&when.0.text));
+        }
         if !rung.needs.is_empty() {
             let needs: Vec<String> = rung.needs.iter().map(need).collect();
             let _ = writeln!(text, "      needs {}", needs.join(", "));
         }
-        for guard in &rung.guards {
-            let _ = writeln!(
-                text,
-                "      guard {}, else: {}",
-                guard.name,
-                guard.reason.text(en)
-            );
+        let guards = |guards: &[Guard], indent: &str, text: &mut String| {
+            for guard in guards {
+                let reason = guard.reason.text(en);
+                let _ = writeln!(text, "{indent}guard {}, else: {reason}", guard.name);
+            }
+        };
+        guards(&rung.guards, "      ", &mut text);
+        if let Some(preflight) = &rung.preflight {
+            text.push_str("      before it is begun\n");
+            for step in &preflight.steps {
+                let _ = writeln!(text, "        {}", step_text(step));
+            }
+            guards(&preflight.guards, "        ", &mut text);
         }
         for step in &rung.steps {
             let _ = writeln!(text, "      {}", step_text(step));
         }
-        if rung.reboots() > 0 {
-            text.push_str("      may reboot the PC\n");
+        match rung.reboots() {
+            0 => {}
+            1 => text.push_str("      restarts the PC once\n"),
+            times => {
+                let _ = writeln!(text, "      restarts the PC {times} times");
+            }
         }
         if let Some(caution) = &rung.caution {
             let _ = writeln!(text, "      if cut here: {}", caution.text(en));
@@ -205,6 +218,11 @@ fn describe(playbook: &Playbook) -> String {
         if rung.again_if_cut {
             text.push_str("      begun once more if cut\n");
         }
+    }
+    if !playbook.stagger_reboots_by.is_empty() {
+        let by = playbook.stagger_reboots_by.iter();
+        let by: Vec<&str> = by.map(|by| by.text.as_str()).collect();
+        let _ = writeln!(text, "\nRestarts are staggered by {}", by.join(", "));
     }
     let (attempts, pause) = (playbook.verify.attempts, playbook.verify.pause);
     let _ = writeln!(
@@ -223,9 +241,24 @@ fn describe(playbook: &Playbook) -> String {
 
 /// One step: where it runs, what it runs, and when.
 fn step_text(step: &Step) -> String {
-    let mut text = match step.action() {
-        Some(action) => format!("{}: on the controller, {}", step.name, action.name()),
-        None => format!("{}: on the PC, {}", step.name, step.script.name),
+    let name = &step.name;
+    let mut text = match &step.kind {
+        StepKind::Action(action) => format!("{name}: on the controller, {}", action.name()),
+        StepKind::Script => format!("{name}: on the PC, {}", step.script.name),
+        StepKind::Elsewhere(host) => {
+            let (script, host) = (&step.script.name, one_line(&host.text));
+            format!("{name}: on the other PC {host}, {script}")
+        }
+        StepKind::Reboot => format!("{name}: restarts the PC"),
+        StepKind::Logon(Logon { credential, keep }) => {
+            let account = credential.as_deref().unwrap_or("the account in use");
+            let keep = if *keep {
+                ", which is used from then on"
+            } else {
+                ""
+            };
+            format!("{name}: logs on to the PC again as {account}{keep}")
+        }
     };
     if let Some(made) = &step.makes {
         let _ = write!(text, ", makes {made}");
@@ -269,11 +302,26 @@ fn platform(platform: Platform) -> &'static str {
 }
 
 fn step_json(step: &Step) -> Value {
-    let on_pc = step.action().is_none();
+    let place = match step.kind {
+        StepKind::Script | StepKind::Reboot => "pc",
+        StepKind::Action(_) | StepKind::Logon(_) => "controller",
+        StepKind::Elsewhere(_) => "other-pc",
+    };
+    let (logon, on) = match &step.kind {
+        StepKind::Logon(logon) => (
+            Some(json!({ "credential": logon.credential, "keep": logon.keep })),
+            None,
+        ),
+        StepKind::Elsewhere(host) => (None, Some(&host.text)),
+        StepKind::Script | StepKind::Reboot | StepKind::Action(_) => (None, None),
+    };
     json!({
         "name": step.name,
-        "place": if on_pc { "pc" } else { "controller" },
-        "script": on_pc.then_some(&step.script.name),
+        "place": place,
+        "script": step.runs_script().then_some(&step.script.name),
+        "on": on,
+        "reboot": matches!(step.kind, StepKind::Reboot),
+        "logon": logon,
         "action": step.action().map(DirectoryAction::name),
         "changes": step.changes,
         "makes": step.makes,
@@ -315,7 +363,13 @@ fn document(playbook: &Playbook) -> Value {
                 "rung": rung.id, "summary": rung.summary.text(en), "causes": rung.causes,
                 "needs": rung.needs.iter().map(need).collect::<Vec<_>>(),
                 "guards": rung.guards.iter().map(|guard| &guard.name).collect::<Vec<_>>(),
+                "when": rung.when.as_ref().map(|when| &when.0.text),
+                "preflight": rung.preflight.as_ref().map(|preflight| json!({
+                    "steps": preflight.steps.iter().map(step_json).collect::<Vec<_>>(),
+                    "guards": preflight.guards.iter().map(|guard| &guard.name).collect::<Vec<_>>(),
+                })),
                 "reboots": rung.reboots(),
+                "cost_seconds": rung.cost.as_secs(),
                 "steps": rung.steps.iter().map(step_json).collect::<Vec<_>>(),
                 "caution": rung.caution.as_ref().map(|caution| caution.text(en)),
                 "again_if_cut": rung.again_if_cut,
@@ -331,6 +385,7 @@ fn document(playbook: &Playbook) -> Value {
             "verify": playbook.verify.consult.as_ref().map(consult_json),
         },
         "parameters": parameters, "causes": causes, "rungs": rungs,
+        "stagger_reboots_by": playbook.stagger_reboots_by.iter().map(|by| &by.text).collect::<Vec<_>>(),
     })
 }
 

@@ -310,7 +310,11 @@ fn told(what: &What, lang: Lang) -> String {
         What::Failed { step, why } => (lang.of("failed", "失敗"), format!("{step}: {why}")),
         What::Restart => (lang.of("told to restart", "再起動を指示"), String::new()),
     };
-    let cut = if text.chars().count() > SHOWN { "…" } else { "" };
+    let cut = if text.chars().count() > SHOWN {
+        "…"
+    } else {
+        ""
+    };
     let text: String = text.chars().take(SHOWN).collect();
     format!("{word}: {}{cut}", escape(&text))
 }
