@@ -122,7 +122,7 @@ async fn restart(pc: &LabPc) {
         if pc.sim.is_up() && pc.sim.machine().boot.restarts > before {
             // Its next restart is not within the same seconds: its disk forgets to count them.
             let mut machine = pc.sim.machine();
-            machine.booted = machine.booted - SignedDuration::from_mins(10);
+            machine.booted -= SignedDuration::from_mins(10);
             return;
         }
     }

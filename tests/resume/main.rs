@@ -192,7 +192,10 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// The seed of the kills, and how many there shall be.
-#[expect(clippy::print_stdout, reason = "who wants the same kills again must know it")]
+#[expect(
+    clippy::print_stdout,
+    reason = "who wants the same kills again must know it"
+)]
 fn wanted_kills() -> (u64, usize) {
     let by_time = || {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
