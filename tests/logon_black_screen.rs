@@ -117,7 +117,7 @@ async fn a_shell_that_somebody_may_want_stays_until_the_operator_says_so() {
         machine.files.insert(wanted.to_owned(), vec![77, 90]);
     });
     let before = registry(&site);
-    all(&run(&site, "run", &[]).await, "blocked(shell-is-signed)");
+    all(&run(&site, "run", &[]).await, "blocked(shell-is-there)");
     assert_eq!(registry(&site), before);
     let allowed = ["--set", "replace_shell=true"];
     all(&run(&site, "run", &allowed).await, "repaired(set-shell)");
