@@ -70,6 +70,28 @@ pub(crate) fn open_write(path: &Path) -> Result<Connection, StorageError> {
 
 /// Opens a file for reading only.
 pub(crate) fn open_read(path: &Path) -> Result<Connection, StorageError> {
+    match read_only(path) {
+        // Who wrote it was killed amid a change of its tables. SQLite takes such a half change back
+        // before anything is read, and that is a write.
+        Err(StorageError::ReadOnly { .. }) => {
+            take_back(path)?;
+            read_only(path)
+        }
+        opened => opened,
+    }
+}
+
+fn take_back(path: &Path) -> Result<(), StorageError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| StorageError::of(path, error))?;
+    connection
+        .busy_timeout(BUSY)
+        .map_err(|error| StorageError::of(path, error))?;
+    version(path, &connection).map(|_| ())
+}
+
+fn read_only(path: &Path) -> Result<Connection, StorageError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).map_err(|error| StorageError::of(path, error))?;
@@ -195,4 +217,43 @@ fn number(path: &Path, connection: &Connection, query: &str) -> Result<i64, Stor
     connection
         .query_row(query, [], |row| row.get(0))
         .map_err(|error| StorageError::of(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when its writer is killed while the tables are made: the change is half written, and
+    /// what it was is in a file beside.
+    #[test]
+    fn a_change_that_was_cut_is_taken_back_before_anything_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole.sqlite");
+        drop(open_write(&whole).unwrap());
+        let writer = Connection::open(&whole).unwrap();
+        let mode: String = writer
+            .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, "delete");
+        writer
+            .execute_batch(
+                "PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN;
+                 CREATE TABLE half (text TEXT);
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                 INSERT INTO half SELECT hex(randomblob(500)) FROM n;",
+            )
+            .unwrap();
+        let cut = folder.path().join("cut.sqlite");
+        std::fs::copy(&whole, &cut).unwrap();
+        let beside = |path: &Path| std::path::PathBuf::from(format!("{}-journal", path.display()));
+        std::fs::copy(beside(&whole), beside(&cut)).unwrap();
+        assert!(matches!(
+            read_only(&cut),
+            Err(StorageError::ReadOnly { .. })
+        ));
+
+        let reader = open_read(&cut).unwrap();
+        let half = "SELECT count(*) FROM sqlite_schema WHERE name = 'half'";
+        assert_eq!(number(&cut, &reader, half).unwrap(), 0);
+    }
 }
