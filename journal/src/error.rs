@@ -50,6 +50,12 @@ pub enum StorageError {
         /// Where.
         path: PathBuf,
     },
+    /// There is nothing in it: who made it was cut before the first run stood in it.
+    #[error("failed to read the journal {path}: it is empty, no run was begun with it")]
+    Empty {
+        /// Where.
+        path: PathBuf,
+    },
     /// A newer fleetmend wrote it.
     #[error(
         "failed to read the journal {path}: its schema {found} is newer than {known}, which this \

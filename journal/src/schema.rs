@@ -100,7 +100,7 @@ fn read_only(path: &Path) -> Result<Connection, StorageError> {
         .map_err(|error| StorageError::of(path, error))?;
     refuse_foreign(path, &connection)?;
     if version(path, &connection)? == 0 {
-        return Err(StorageError::NotAJournal {
+        return Err(StorageError::Empty {
             path: path.to_owned(),
         });
     }

@@ -191,7 +191,7 @@ fn what_is_no_journal_is_refused_and_left_alone() {
     std::fs::write(&empty, b"").unwrap();
     assert!(matches!(
         JournalReader::open(&empty),
-        Err(StorageError::NotAJournal { .. })
+        Err(StorageError::Empty { .. })
     ));
 }
 
@@ -283,7 +283,7 @@ async fn the_journal_of_a_killed_process_is_readable() {
                 Err(error) => panic!("{error:?}"),
             },
             // Cut before the tables.
-            Err(StorageError::NotAJournal { .. }) => continue,
+            Err(StorageError::Empty { .. }) => continue,
             Err(error) => panic!("{error:?}"),
         };
         if cut == log.len() {

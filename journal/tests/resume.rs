@@ -126,7 +126,7 @@ async fn cut_at_any_byte_of_the_log_what_is_left_is_a_beginning() {
                 // Cut before the run's first event: nothing had been touched.
                 let none = matches!(
                     error,
-                    StorageError::NoSuchRun { .. } | StorageError::NotAJournal { .. }
+                    StorageError::NoSuchRun { .. } | StorageError::Empty { .. }
                 );
                 assert!(none, "cut at {cut}: {error:?}");
                 continue;
