@@ -227,6 +227,10 @@ impl Target {
                 let why = match error.kind() {
                     std::io::ErrorKind::ConnectionRefused => UnreachableWhy::Refused,
                     std::io::ErrorKind::TimedOut => UnreachableWhy::TimedOut,
+                    // The reset may come before we look at what the connection came to.
+                    std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted => {
+                        UnreachableWhy::Closed
+                    }
                     _ => UnreachableWhy::NoRoute,
                 };
                 self.unreachable(why, error)
