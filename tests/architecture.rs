@@ -17,6 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("playbooks", &["model", "yaml"]),
     ("transport", &["model"]),
     ("directory", &["model"]),
+    ("credentials", &["model", "yaml", "directory"]),
     ("engine", &["model", "playbooks", "transport", "directory"]),
     ("journal", &["model", "engine"]),
     ("report", &["model"]),

@@ -138,7 +138,11 @@ impl Passwords {
             None if has_key(host) => Secret::new(String::new()),
             None => return Err("no password is known".to_owned()),
         };
-        Ok(Credential { user, password })
+        Ok(Credential {
+            user,
+            password,
+            ssh: None,
+        })
     }
 }
 
@@ -265,7 +269,14 @@ fn given(args: &DomainArgs, mode: RunMode) -> Result<BTreeMap<String, Credential
             )?,
         };
         let user = user.clone();
-        given.insert(name.clone(), Credential { user, password });
+        given.insert(
+            name.clone(),
+            Credential {
+                user,
+                password,
+                ssh: None,
+            },
+        );
     }
     Ok(given)
 }
@@ -286,6 +297,7 @@ fn domain_credential(args: &DomainArgs, mode: RunMode) -> Result<Option<Credenti
     Ok(Some(Credential {
         user: user.clone(),
         password,
+        ssh: None,
     }))
 }
 
@@ -313,6 +325,7 @@ mod tests {
             domain: Some(Credential {
                 user: "CORP\\joiner".into(),
                 password: secret("domain"),
+                ssh: None,
             }),
             given: BTreeMap::new(),
         }

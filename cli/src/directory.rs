@@ -256,6 +256,7 @@ fn account(domain: &str, args: &DirectoryArgs) -> Result<Credential, CliError> {
     Ok(Credential {
         user: user.clone(),
         password,
+        ssh: None,
     })
 }
 

@@ -108,6 +108,7 @@ async fn follow(
         credentials: wiring.credentials,
         directory: wiring.directory,
         journal: wiring.journal,
+        budget: wiring.budget,
         reader: Some(reader),
         control,
     };

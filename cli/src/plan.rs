@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_engine::{ExecJob, Job, Programs, RebootPolicy, RunLimits, RunPlan};
+use fleetmend_engine::{ExecJob, Job, Pace, Programs, RebootPolicy, RunLimits, RunPlan};
 use fleetmend_inventory::Inventory;
 use fleetmend_model::{
     CredentialRef, Host, HostName, RunMode, TlsVerification, TransportChoice, WinrmAuth,
@@ -193,6 +193,8 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
         offline_join: false,
         language: Language::default(),
         default_credential: CredentialRef(credentials::DEFAULT.to_owned()),
+        pace: Pace::default(),
+        operator: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         limits: RunLimits {
             max_concurrency: logon.max_concurrency,

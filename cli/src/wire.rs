@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_directory::Directory;
-use fleetmend_engine::{CredentialSource, Journal, Prober, TcpProber};
+use fleetmend_engine::{AccountBudget, CredentialSource, Journal, NoBudget, Prober, TcpProber};
 use fleetmend_journal::{SqliteJournal, StorageError};
 use fleetmend_model::{Record, RunId};
 use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
@@ -25,6 +25,7 @@ pub(crate) struct Wiring {
     pub(crate) credentials: Arc<dyn CredentialSource>,
     pub(crate) directory: Option<Arc<dyn Directory>>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) budget: Arc<dyn AccountBudget>,
 }
 
 impl Wiring {
@@ -46,6 +47,7 @@ impl Wiring {
             credentials: Arc::new(passwords),
             directory,
             journal: Arc::clone(&journal.journal) as Arc<dyn Journal>,
+            budget: Arc::new(NoBudget),
         }
     }
 }

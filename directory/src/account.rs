@@ -65,6 +65,7 @@ mod tests {
         let credential = |user: &str, password: &str| Credential {
             user: user.to_owned(),
             password: Secret::new(password.to_owned()),
+            ssh: None,
         };
         assert!(complete(&credential("a", "")).is_err());
         assert!(complete(&credential(" ", "x")).is_err());

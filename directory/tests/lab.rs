@@ -90,6 +90,7 @@ impl Forest {
         let account = Credential {
             user: user.to_owned(),
             password: Secret::new(password.to_owned()),
+            ssh: None,
         };
         ActiveDirectory::new(settings, account)
     }
@@ -337,6 +338,7 @@ async fn asks_every_controller_before_a_credential_is_tried() {
     let wrong = Credential {
         user: "blind".to_owned(),
         password: Secret::new("wrong".to_owned()),
+        ssh: None,
     };
     let before = forest.servers[1].counts().searches;
     let told = directory.probe(&wrong, &limit()).await.unwrap();

@@ -26,4 +26,18 @@ pub trait CredentialSource: Send + Sync {
         name: &CredentialRef,
         host: &Host,
     ) -> Result<Credential, CredentialError>;
+
+    /// Returns what may be tried next to log on to this PC, after so many different ones of this
+    /// name were refused by it; none where the budget allows no other.
+    ///
+    /// # Errors
+    /// As [`CredentialSource::credential`].
+    async fn another(
+        &self,
+        _name: &CredentialRef,
+        _host: &Host,
+        _refused: u32,
+    ) -> Result<Option<Credential>, CredentialError> {
+        Ok(None)
+    }
 }

@@ -3,6 +3,7 @@
 //! [`machine`] decides and is pure; [`dispatch`] does; both speak in the events of
 //! `fleetmend-model`, and whoever wants to know reads these.
 
+mod account_budget;
 pub mod connect_failure;
 mod control;
 mod credential_source;
@@ -15,11 +16,12 @@ mod playbook;
 mod prober;
 mod program;
 
+pub use account_budget::{AccountBudget, BudgetError, Leave, NoBudget, SpentTry};
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{
-    History, HourWindow, NoWindow, Past, Ports, RebootPolicy, RestartLimits, ResumeError, RunEnd,
-    RunLimits, RunPlan, RunReport, resume, run,
+    History, HourWindow, NoWindow, Pace, Past, Ports, RebootPolicy, RestartLimits, ResumeError,
+    RunEnd, RunLimits, RunPlan, RunReport, resume, run,
 };
 pub use journal::{Journal, JournalError};
 pub use own::OwnScripts;

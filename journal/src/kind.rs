@@ -11,6 +11,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::RunEnded { .. } => "run-ended",
         Event::Host { what, .. } => match what {
             HostEvent::Connecting => "connecting",
+            HostEvent::CredentialUsed { .. } => "credential-used",
             HostEvent::Connected { .. } => "connected",
             HostEvent::ConnectFailed { .. } => "connect-failed",
             HostEvent::StepStarted { .. } => "step-started",

@@ -18,6 +18,7 @@ fn started(hosts: usize) -> Event {
         digest: "00".into(),
         version: "0.1.0".into(),
         hosts: (0..hosts).map(host).collect(),
+        operator: None,
     }
 }
 

@@ -15,6 +15,7 @@ fn started() -> Event {
         digest: "00".into(),
         version: "0.1.0".into(),
         hosts: vec![HostName("教室-001".into())],
+        operator: None,
     }
 }
 

@@ -407,7 +407,11 @@ fn machines(plan: &[PcPlan], local: &Credential, domain: &mut Domain) -> Vec<Mac
 
 fn credential(user: String, password: Option<&Secret>) -> Credential {
     let password = password.cloned().unwrap_or_else(draw_password);
-    Credential { user, password }
+    Credential {
+        user,
+        password,
+        ssh: None,
+    }
 }
 
 /// Draws a password that fulfils the policy of Windows (three kinds of characters).

@@ -63,6 +63,7 @@ async fn connect(lab: &Lab, way: &Way) -> Result<WinrmWire, ConnectError> {
     let credential = Credential {
         user: way.user.clone(),
         password: Secret::new(way.password.clone()),
+        ssh: None,
     };
     winrm::connect(&endpoint, None, &credential, &way.settings, &limits()).await
 }

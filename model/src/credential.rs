@@ -1,6 +1,7 @@
 //! Who we log on as.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,39 @@ impl fmt::Display for CredentialRef {
 pub struct Credential {
     /// The account as the operator wrote it.
     pub user: String,
-    /// Its password.
+    /// Its password; for a private key that is encrypted and has no passphrase of its own, that.
     pub password: Secret,
+    /// How SSH logs on before it tries the password; unset, as the inventory says.
+    pub ssh: Option<SshLogon>,
+}
+
+/// How SSH logs on without a password.
+#[derive(Clone, Debug)]
+pub struct SshLogon {
+    /// The private key; none: the inventory's, if it names one.
+    pub key: Option<SshKey>,
+    /// What opens the key, if it is encrypted. It never leaves the controller.
+    pub passphrase: Option<Secret>,
+    /// Ask the SSH agent for keys.
+    pub use_agent: bool,
+}
+
+/// A private key for SSH.
+#[derive(Clone, Debug)]
+pub enum SshKey {
+    /// In this file.
+    File(PathBuf),
+    /// Its text, in one of the forms that OpenSSH writes.
+    Text(Secret),
+}
+
+impl Credential {
+    /// Returns an account with its password.
+    pub fn new(user: impl Into<String>, password: Secret) -> Self {
+        Self {
+            user: user.into(),
+            password,
+            ssh: None,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cause, HostName, HostResult};
+use crate::{Cause, CredentialRef, HostName, HostResult};
 
 /// Identifies a run; ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub enum Event {
         version: String,
         /// Every PC of the run.
         hosts: Vec<HostName>,
+        /// Who runs it, and from where.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operator: Option<Operator>,
     },
     /// Something happened on one PC.
     Host {
@@ -87,6 +90,34 @@ pub enum Event {
     RunEnded {
         /// The exit code of the process.
         exit_code: i32,
+    },
+}
+
+/// Who runs fleetmend, and from where, as far as the system tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// The account on the controller under which the process runs.
+    pub account: String,
+    /// The account behind it, where another was taken on (`sudo`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
+    /// The controller's name.
+    pub controller: String,
+    /// The address of the operator's own computer, where they came over the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+/// What a credential is about to be used for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "use", rename_all = "kebab-case")]
+pub enum CredentialUse {
+    /// To log on to the PC.
+    Logon,
+    /// A step of this rung is given it, or logs on with it.
+    Rung {
+        /// The rung.
+        rung: String,
     },
 }
 
@@ -255,6 +286,15 @@ pub enum StepEnd {
 pub enum HostEvent {
     /// Work on the PC begins: it will be connected to.
     Connecting,
+    /// A credential is about to be used for the PC. Stored before it is; its secret never is.
+    CredentialUsed {
+        /// Its name: that of the inventory or of `credentials.yaml`.
+        credential: CredentialRef,
+        /// The account.
+        account: String,
+        /// What for.
+        what_for: CredentialUse,
+    },
     /// Logged on.
     Connected {
         /// Over what.

@@ -13,11 +13,11 @@ mod outcome;
 mod secret;
 
 pub use cause::{Cause, CauseId};
-pub use credential::{Credential, CredentialRef};
+pub use credential::{Credential, CredentialRef, SshKey, SshLogon};
 pub use directory_action::DirectoryAction;
 pub use event::{
-    Boot, Event, HandedIn, HandedStep, HostEvent, Phase, Place, Record, RunId, RunMode, StepEnd,
-    StepRef, TransportKind,
+    Boot, CredentialUse, Event, HandedIn, HandedStep, HostEvent, Operator, Phase, Place, Record,
+    RunId, RunMode, StepEnd, StepRef, TransportKind,
 };
 pub use facts::Facts;
 pub use host::{

@@ -83,6 +83,7 @@ impl RunReport {
                 digest,
                 version,
                 hosts,
+                ..
             } => {
                 self.mode = Some(*mode);
                 self.subject.clone_from(subject);
@@ -218,6 +219,7 @@ impl HostReport {
                 self.concluded = false;
             }
             HostEvent::Connecting
+            | HostEvent::CredentialUsed { .. }
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepStarted { .. }
             | HostEvent::StepSkipped { .. }

@@ -183,6 +183,7 @@ fn started(mode: RunMode, subject: &str, names: &[&str]) -> Event {
             .iter()
             .map(|name| HostName((*name).to_owned()))
             .collect(),
+        operator: None,
     }
 }
 

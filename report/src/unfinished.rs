@@ -42,6 +42,7 @@ impl Progress {
             HostEvent::StepEnded { step, .. } => self.close(step),
             HostEvent::RungStarted { rung, .. } => self.touched = Some(format!("repair/{rung}")),
             HostEvent::Connecting
+            | HostEvent::CredentialUsed { .. }
             | HostEvent::Connected { .. }
             | HostEvent::ConnectFailed { .. }
             | HostEvent::Diagnosed { .. }

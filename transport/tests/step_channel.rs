@@ -191,6 +191,7 @@ fn step() -> StepRequest {
             Credential {
                 user: "CORP\\repair".to_owned(),
                 password: Secret::new("鍵".to_owned()),
+                ssh: None,
             },
         )]),
     }

@@ -216,6 +216,7 @@ async fn serves_many_hosts_at_once() {
             let credential = Credential {
                 user: "管理者".into(),
                 password: Secret::new(PASSWORD.into()),
+                ssh: None,
             };
             let (settings, limits) = (WinrmSettings::default(), limits(90));
             let wire = winrm::connect(&endpoint, None, &credential, &settings, &limits).await;
@@ -291,6 +292,7 @@ async fn takes_over_the_connection_of_a_prober() {
     let credential = Credential {
         user: "管理者".into(),
         password: Secret::new(PASSWORD.into()),
+        ssh: None,
     };
     let settings = WinrmSettings::default();
     let probed = tokio::net::TcpStream::connect(("127.0.0.1", server.http))
@@ -649,6 +651,7 @@ async fn connect(
         } else {
             PASSWORD.into()
         }),
+        ssh: None,
     };
     winrm::connect(&endpoint, None, &credential, &settings, limits).await
 }
@@ -674,6 +677,7 @@ async fn connect_as(
     let credential = Credential {
         user: user.into(),
         password: Secret::new(PASSWORD.into()),
+        ssh: None,
     };
     winrm::connect(
         &endpoint,

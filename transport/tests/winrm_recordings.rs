@@ -300,6 +300,7 @@ async fn connect(server: &Server, seconds: u64) -> Result<WinrmWire, ConnectErro
     let credential = Credential {
         user: "vagrant".to_owned(),
         password: Secret::new("vagrant".to_owned()),
+        ssh: None,
     };
     winrm::connect(&endpoint, None, &credential, &settings, &limits(seconds)).await
 }

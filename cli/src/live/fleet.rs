@@ -181,7 +181,8 @@ impl Fleet {
                 }
                 return Some(result);
             }
-            HostEvent::Connected { .. }
+            HostEvent::CredentialUsed { .. }
+            | HostEvent::Connected { .. }
             | HostEvent::ConnectFailed { .. }
             | HostEvent::StepSkipped { .. }
             | HostEvent::RebootOrdered { .. }

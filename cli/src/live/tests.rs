@@ -70,6 +70,7 @@ fn fleet() -> Fleet {
             digest: String::new(),
             version: String::new(),
             hosts,
+            operator: None,
         },
     )];
     for n in 1..=8 {
@@ -244,6 +245,7 @@ fn a_command_by_hand_is_neither_healthy_nor_repaired() {
             digest: String::new(),
             version: String::new(),
             hosts: vec![HostName("pc-1".into()), HostName("pc-2".into())],
+            operator: None,
         },
     ));
     let good = end("pc-1", Outcome::Healthy);

@@ -98,6 +98,7 @@ impl Site {
         Credential {
             user: account.user.clone(),
             password: Secret::new("canary-wrong".to_owned()),
+            ssh: None,
         }
     }
 

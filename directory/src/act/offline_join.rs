@@ -234,6 +234,7 @@ mod tests {
         Credential {
             user: user.to_owned(),
             password: Secret::new(password.to_owned()),
+            ssh: None,
         }
     }
 

@@ -134,6 +134,7 @@ pub(crate) fn credential(user: &str, password: &str) -> Credential {
     Credential {
         user: user.to_owned(),
         password: Secret::new(password.to_owned()),
+        ssh: None,
     }
 }
 

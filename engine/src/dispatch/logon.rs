@@ -202,6 +202,7 @@ impl Shared {
             return Ok(Credential {
                 user: user.clone(),
                 password: password.clone(),
+                ssh: None,
             });
         }
         let name = host.credential.as_ref();

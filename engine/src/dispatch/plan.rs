@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_model::{CredentialRef, Host, HostName, RunMode};
+use fleetmend_model::{CredentialRef, Host, HostName, Operator, RunMode};
 use fleetmend_playbooks::{DecisionError, Language, RebootWindow, Situation};
 use serde_json::{Map, Value};
 
@@ -12,6 +12,7 @@ use super::history::History;
 use super::hour_window::HourWindow;
 use super::lanes::RestartLimits;
 use super::own_names::own_names;
+use super::pace::Pace;
 use crate::program::{Job, Parameters, Program};
 
 /// What a run is to do. Nothing in it can be wrong any more.
@@ -42,6 +43,10 @@ pub struct RunPlan {
     pub language: Language,
     /// The credential of PCs whose inventory names none.
     pub default_credential: CredentialRef,
+    /// In which batches, how fast, and after how many failures it stops.
+    pub pace: Pace,
+    /// Who runs it.
+    pub operator: Option<Operator>,
     /// Version of fleetmend, for the journal.
     pub version: String,
     /// How much at once and how long.

@@ -14,6 +14,7 @@ use super::plan::RunPlan;
 use super::recorder::Recorder;
 use super::report::{RunEnd, RunReport};
 use super::tell::tell;
+use crate::account_budget::AccountBudget;
 use crate::control::ControlReceiver;
 use crate::credential_source::CredentialSource;
 use crate::exit_code;
@@ -39,6 +40,8 @@ pub struct Ports {
     pub directory: Option<Arc<dyn Directory>>,
     /// Stores events.
     pub journal: Arc<dyn Journal>,
+    /// Remembers what was spent on domain accounts, over all runs of this machine.
+    pub budget: Arc<dyn AccountBudget>,
     /// Is told every record in order, after it was stored. A reader that takes none for five
     /// seconds is given up; see [`RunReport::reader_lost`].
     pub reader: Option<mpsc::Sender<Record>>,
@@ -108,6 +111,7 @@ fn started(plan: &RunPlan) -> Event {
         digest,
         version: plan.version.clone(),
         hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+        operator: plan.operator.clone(),
     }
 }
 

@@ -218,6 +218,8 @@ impl PcState {
                 self.link = Link::Connecting;
                 self.held = None;
             }
+            // Who used what is for the audit trail; the account's own budget counts elsewhere.
+            HostEvent::CredentialUsed { .. } => {}
             HostEvent::Connected { .. } => {
                 self.link = Link::Up;
                 self.held = None;

@@ -75,6 +75,7 @@ impl Story {
                 },
             },
             HostEvent::Connecting
+            | HostEvent::CredentialUsed { .. }
             | HostEvent::StepStarted { .. }
             | HostEvent::StepSkipped { .. }
             | HostEvent::HandedIn(_)

@@ -127,6 +127,7 @@ mod tests {
         let credential = fleetmend_model::Credential {
             user: r"CORP\修復".into(),
             password: Secret::new("a{b".into()),
+            ssh: None,
         };
         request.secrets.clear();
         request.credentials.insert("p".into(), credential);

@@ -116,6 +116,7 @@ async fn a_refused_password_is_not_tried_elsewhere() {
     let wrong = Credential {
         user: lab.local_credential().user.clone(),
         password: Secret::new("wrong".to_owned()),
+        ssh: None,
     };
     for pc in lab.pcs() {
         let before = lab.counts().logons_refused;

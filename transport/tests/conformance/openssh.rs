@@ -71,6 +71,7 @@ fn credential(sshd: &Sshd, password: &str) -> Credential {
     Credential {
         user: sshd.user.clone(),
         password: Secret::new(password.to_owned()),
+        ssh: None,
     }
 }
 
@@ -218,6 +219,7 @@ async fn with_the_agent_of_the_environment() {
     let credential = Credential {
         user: std::env::var("TEST_USER").unwrap(),
         password: Secret::new(String::new()),
+        ssh: None,
     };
     AutoConnector::default()
         .connect(&host, &credential, &limits())
@@ -505,6 +507,7 @@ async fn a_silent_port_costs_the_connect_timeout() {
     let credential = Credential {
         user: "x".to_owned(),
         password: Secret::new("y".to_owned()),
+        ssh: None,
     };
     let began = Instant::now();
     let limits = Limits::within(Duration::from_millis(800), &CancellationToken::new());

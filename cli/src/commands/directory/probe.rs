@@ -49,6 +49,7 @@ pub(super) async fn cmd_probe(args: &ProbeArgs, printer: &Printer) -> Result<u8,
                     "name a file that holds it: --domain-password-file FILE",
                 )?,
             },
+            ssh: None,
         }),
     };
     let open = directory.open(&domain).await?;

@@ -180,6 +180,8 @@ impl World {
             offline_join: false,
             language: Language::default(),
             default_credential: CredentialRef("local-admin".into()),
+            pace: fleetmend_engine::Pace::default(),
+            operator: None,
             version: "test".into(),
             limits: RunLimits::default(),
         }
@@ -332,6 +334,7 @@ pub fn ports(
         credentials: Arc::new(FakeConnector(world.clone())),
         directory: Some(Arc::new(FakeDirectory(world.clone()))),
         journal: world.journal.clone(),
+        budget: Arc::new(fleetmend_engine::NoBudget),
         reader: Some(reader),
         control,
     }
@@ -497,6 +500,7 @@ impl CredentialSource for FakeConnector {
         Ok(Credential {
             user: name.0.clone(),
             password: Secret::new(password.to_owned()),
+            ssh: None,
         })
     }
 }

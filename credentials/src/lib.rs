@@ -1,0 +1,9 @@
+//! Where secrets come from.
+//!
+//! Inventories and playbooks name credentials; this crate knows where each is kept. A [`Source`]
+//! is one such place. Nothing is fetched before it is needed, and nothing is kept that a source
+//! can give again.
+
+mod source;
+
+pub use source::{Found, Scope, Source, SourceError, Subject};
