@@ -45,6 +45,33 @@ pub struct SourceError {
     pub why: String,
     /// What to do next; empty where nothing can be said.
     pub next: String,
+    /// The source was asked, and has no secret for this subject: another source may be asked
+    /// instead. Else it could not be asked, or what it gave is unfit.
+    pub absent: bool,
+}
+
+impl SourceError {
+    /// Returns the error that a source could not be asked, or gave what is unfit.
+    pub fn new(from: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            from: from.into(),
+            why: why.into(),
+            next: next.into(),
+            absent: false,
+        }
+    }
+
+    /// Returns the error that a source has nothing for this subject.
+    pub fn absent(
+        from: impl Into<String>,
+        why: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self {
+            absent: true,
+            ..Self::new(from, why, next)
+        }
+    }
 }
 
 /// One place where a secret is kept.
