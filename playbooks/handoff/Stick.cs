@@ -93,7 +93,8 @@ namespace Fleetmend.Handoff
             foreach (object each in Decider.List(stick["pcs"]))
             {
                 IDictionary<string, object> one = Decider.Map(each);
-                bool is_it = given != null
+                // PowerShell hands a string that is null over as an empty one.
+                bool is_it = !string.IsNullOrEmpty(given)
                     ? string.Equals((string)one["name"], given, StringComparison.OrdinalIgnoreCase)
                     : Decider.List(Decider.Map(one["host"])["names"]).Contains(computer.ToLowerInvariant());
                 if (!is_it) { continue; }

@@ -40,7 +40,7 @@ public static class RunStick
         Stick stick = new Stick(description, Scripts(File.ReadAllText(Path.Combine(folder, "scripts"))), given[3]);
         List<string> bad = stick.Damaged();
         if (bad.Count > 0) { Console.Out.WriteLine("damaged " + string.Join(" ", bad.ToArray())); return 2; }
-        if (!stick.Choose(given[2] == "" ? null : given[2], given[1])) { Console.Out.WriteLine("not of the run"); return 2; }
+        if (!stick.Choose(given[2], given[1])) { Console.Out.WriteLine("not of the run"); return 2; }
         string start = Stick.ChannelArguments(File.ReadAllText(Path.Combine(folder, "switches")), Plain(File.ReadAllText(Path.Combine(folder, "bootstrap"))));
         File.WriteAllText(Path.Combine(folder, "start"), start);
         stick.Program = given[4];
