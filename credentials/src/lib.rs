@@ -4,6 +4,8 @@
 //! is one such place. Nothing is fetched before it is needed, and nothing is kept that a source
 //! can give again.
 
+pub mod ansible_vault;
 mod source;
 
+pub use ansible_vault::{AnsibleVault, AnsibleVaultError};
 pub use source::{Found, Scope, Source, SourceError, Subject};

@@ -40,7 +40,7 @@ pub use error::{DirectoryError, TlsSettingsError};
 pub use filter::{Filter, FilterError};
 pub use inventory::{ComputerQuery, ListedComputer};
 pub use laps::{Laps, LapsPassword, LapsReading};
-pub use limit::Limit;
+pub use limit::{Ended, Limit};
 pub use lockout::{AccountState, LockoutPolicy};
 pub use port::{Acted, ActionError, ActionRequest, Directory};
 pub use probe::{NotProbed, Probe};

@@ -14,8 +14,10 @@ pub struct Limit {
 
 /// Why a wait ended without what was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
+    /// Its time was up.
     Deadline,
+    /// Whoever asked wants it no more.
     Cancelled,
 }
 
@@ -49,7 +51,10 @@ impl Limit {
     }
 
     /// Waits for a future within the limit.
-    pub(crate) async fn bound<F: Future>(&self, future: F) -> Result<F::Output, Ended> {
+    ///
+    /// # Errors
+    /// The limit came first; the future is dropped.
+    pub async fn bound<F: Future>(&self, future: F) -> Result<F::Output, Ended> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Ended::Cancelled),
