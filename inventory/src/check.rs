@@ -9,6 +9,7 @@ use crate::error::{InventoryError, Problem};
 use crate::graph::Graph;
 use crate::settings::ADDRESS_NAMES;
 use crate::vars::Vars;
+use crate::vaults::VAULTED;
 
 /// Finds hosts that are the same PC: one address and one port under two names. Of a group that
 /// gives all its hosts one address, only the first pair is told.
@@ -20,7 +21,8 @@ pub(crate) fn shared_addresses(
     let mut seen: HashMap<(String, Option<u16>), &Host> = HashMap::new();
     let mut places: BTreeSet<Place> = BTreeSet::new();
     let mut errors = Vec::new();
-    for host in hosts {
+    let known = hosts.iter().filter(|host| host.address != VAULTED);
+    for host in known {
         let key = (host.address.to_lowercase(), port(host));
         let Some(first) = seen.get(&key) else {
             seen.insert(key, host);

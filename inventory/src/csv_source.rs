@@ -8,6 +8,7 @@ use fleetmend_yaml::{Node, Position, Value};
 use crate::error::Problem;
 use crate::graph::{ALL, Graph, start};
 use crate::vars::{Var, Vars};
+use crate::vaults::FileText;
 use crate::yaml_source::add_hosts;
 use crate::{Options, Place};
 
@@ -56,10 +57,13 @@ enum Column {
 }
 
 /// Reads a CSV inventory into the graph.
-pub(crate) fn read(text: &str, file: &Place, options: &Options, graph: &mut Graph) {
+pub(crate) fn read(text: &FileText, file: &Place, options: &Options, graph: &mut Graph) {
+    let vaulted = text.vaulted;
+    let text = text.reveal();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut sheet = Sheet {
         text,
+        vaulted,
         file,
         options,
         delimiter: b',',
@@ -72,6 +76,7 @@ pub(crate) fn read(text: &str, file: &Place, options: &Options, graph: &mut Grap
 
 struct Sheet<'a> {
     text: &'a str,
+    vaulted: bool,
     file: &'a Place,
     options: &'a Options,
     delimiter: u8,
@@ -241,6 +246,7 @@ impl Sheet<'_> {
                     let var = Var {
                         key_at: place.clone(),
                         node,
+                        vaulted: self.vaulted,
                     };
                     vars.insert(Arc::clone(name), Arc::new(var));
                 }

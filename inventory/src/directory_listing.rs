@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::graph::Graph;
 use crate::group_names::GroupNames;
+use crate::vaults::FileText;
 use crate::{DirectorySource, Options, Place, yaml_source};
 
 /// The unit in which Active Directory keeps domain controllers; its name is the same in every
@@ -156,7 +157,7 @@ impl DirectoryListing {
             file: format!("the directory {}", self.source.domain).into(),
             at: None,
         };
-        yaml_source::read(&text, &place, options, graph);
+        yaml_source::read(&FileText::plain(text), &place, options, graph);
     }
 
     /// `known`: the hosts that there are already, by their names and addresses.

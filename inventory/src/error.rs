@@ -87,6 +87,36 @@ pub enum Problem {
     /// Encrypted as a whole by ansible-vault.
     #[error("this file is encrypted by ansible-vault")]
     Vault,
+    /// A value that is needed, encrypted by ansible-vault.
+    #[error("`{name}` is encrypted by ansible-vault")]
+    Sealed {
+        /// The variable.
+        name: String,
+    },
+    /// A value that no password opens.
+    #[error("`{name}` stays encrypted: {why}")]
+    StaysClosed {
+        /// The variable.
+        name: String,
+        /// Why.
+        why: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A file that no password opens.
+    #[error("this file stays encrypted: {why}")]
+    FileClosed {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// What was encrypted as a whole file is no YAML; the place is one in the decrypted text.
+    #[error("the decrypted text is not the YAML that is read here; no word of it is told")]
+    VaultedYaml,
+    /// A setting whose value was encrypted and cannot be what it is.
+    #[error("what is encrypted for this setting is not a value that it can have")]
+    Concealed,
     /// Nothing in it.
     #[error("the inventory is empty")]
     Empty,
@@ -297,7 +327,11 @@ impl Problem {
             Self::Plugin { .. } | Self::ScriptOutput => {
                 "let Ansible write the hosts out: `ansible-inventory -i SOURCE --list --yaml --output FILE.yaml`"
             }
-            Self::Vault => "decrypt it first: `ansible-vault decrypt FILE`",
+            Self::Vault | Self::Sealed { .. } => {
+                "give its password as to Ansible: `--vault-password-file FILE` or `--vault-id LABEL@FILE`; or set `ansible_vault` in credentials.yaml"
+            }
+            Self::StaysClosed { hint, .. } | Self::FileClosed { hint, .. } => hint,
+            Self::VaultedYaml => "look at it: `ansible-vault view FILE`",
             Self::Shape {
                 expected: "a mapping",
                 found: "a list",

@@ -213,7 +213,11 @@ impl Graph {
                 Problem::BadValue {
                     name: "ansible_group_priority".to_owned(),
                     expected: "a whole number".to_owned(),
-                    found: found(&var.node),
+                    found: if var.vaulted {
+                        var.node.kind().to_owned()
+                    } else {
+                        found(&var.node)
+                    },
                 },
             ),
         }

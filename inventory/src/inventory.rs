@@ -7,7 +7,7 @@ use fleetmend_model::Host;
 
 use crate::graph::{Graph, GroupId, HostId, RawHost};
 use crate::vars::Vars;
-use crate::{DirectorySource, Warning};
+use crate::{DirectorySource, Place, Warning};
 
 /// The hosts of all sources, checked, with everything that was said about them.
 #[derive(Clone, Debug)]
@@ -20,6 +20,9 @@ pub struct Inventory {
     /// Directories whose computers belong to the inventory; they are hosts only if
     /// [`crate::load_with`] was given their listings.
     pub sources: Vec<DirectorySource>,
+    /// Where something encrypted was left closed ([`crate::Vaults::Leave`]). If there is any,
+    /// these hosts are for showing and not for a run.
+    pub vaulted: Vec<Place>,
     pub(crate) shared: Arc<Shared>,
     /// The hosts that a limit left; none: all.
     pub(crate) selected: Option<BTreeSet<HostId>>,

@@ -25,6 +25,7 @@ mod settings;
 mod template;
 mod vars;
 mod vars_files;
+mod vaults;
 mod warning;
 mod yaml_source;
 
@@ -36,4 +37,5 @@ pub use load::{load, load_text, load_with};
 pub use options::Options;
 pub use place::Place;
 pub use range::RangeProblem;
+pub use vaults::{Unseal, UnsealError, Vaults};
 pub use warning::Warning;

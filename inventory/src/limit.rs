@@ -56,6 +56,7 @@ impl Inventory {
             hosts,
             warnings: self.warnings.clone(),
             sources: self.sources.clone(),
+            vaulted: self.vaulted.clone(),
             shared: self.shared.clone(),
             selected: Some(selected),
         })

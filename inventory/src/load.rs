@@ -7,6 +7,7 @@ use crate::graph::{ALL, Graph, start};
 use crate::inventory::Inventory;
 use crate::vars::Vars;
 use crate::vars_files::{self, VarsFiles};
+use crate::vaults::{Opener, file_text};
 use crate::{DirectoryListing, Options, Place, csv_source, file, resolve, yaml_source};
 
 /// Reads inventories and joins them into one, later ones adding to earlier ones as with
@@ -29,8 +30,9 @@ pub fn load_with(
     options: &Options,
 ) -> Result<Inventory, InventoryErrors> {
     let mut graph = Graph::new();
+    let opener = Opener::new(&options.vaults);
     for source in sources {
-        if let Err(error) = read_source(source, options, &mut graph) {
+        if let Err(error) = read_source(source, options, &opener, &mut graph) {
             graph.errors.push(error);
         }
     }
@@ -54,9 +56,9 @@ pub fn load_with(
     }
     let files: Vec<VarsFiles> = folders
         .into_iter()
-        .map(|folder| vars_files::read(folder, options, &mut graph))
+        .map(|folder| vars_files::read(folder, options, &opener, &mut graph))
         .collect();
-    resolve::resolve(graph, &files, options)
+    resolve::resolve(graph, &files, options, opener)
 }
 
 /// Reads one inventory from a text instead of a file, for tests and for generated ones.
@@ -69,12 +71,20 @@ pub fn load_text(name: &str, yaml: &str, options: &Options) -> Result<Inventory,
         file: name.into(),
         at: None,
     };
-    yaml_source::read(yaml, &place, options, &mut graph);
+    let opener = Opener::new(&options.vaults);
+    if let Some(text) = file_text(yaml.to_owned(), &place, &opener, &mut graph) {
+        yaml_source::read(&text, &place, options, &mut graph);
+    }
     graph.reconcile();
-    resolve::resolve(graph, &[], options)
+    resolve::resolve(graph, &[], options, opener)
 }
 
-fn read_source(path: &Path, options: &Options, graph: &mut Graph) -> Result<(), InventoryError> {
+fn read_source(
+    path: &Path,
+    options: &Options,
+    opener: &Opener<'_>,
+    graph: &mut Graph,
+) -> Result<(), InventoryError> {
     let place = Place::of_path(path);
     if let Some(list) = host_list(path) {
         let all = graph.add_group(ALL, &place);
@@ -92,9 +102,17 @@ fn read_source(path: &Path, options: &Options, graph: &mut Graph) -> Result<(), 
     match ending.as_ref().and_then(|ending| ending.to_str()) {
         Some("ini") => graph.error(start(&place), Problem::Ini),
         Some("csv" | "tsv" | "txt") => {
-            csv_source::read(&file::decode_csv(&bytes, &place)?, &place, options, graph);
+            let text = file::decode_csv(&bytes, &place)?;
+            if let Some(text) = file_text(text, &place, opener, graph) {
+                csv_source::read(&text, &place, options, graph);
+            }
         }
-        _ => yaml_source::read(&file::decode_yaml(&bytes, &place)?, &place, options, graph),
+        _ => {
+            let text = file::decode_yaml(&bytes, &place)?;
+            if let Some(text) = file_text(text, &place, opener, graph) {
+                yaml_source::read(&text, &place, options, graph);
+            }
+        }
     }
     Ok(())
 }

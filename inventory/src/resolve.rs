@@ -9,8 +9,9 @@ use crate::error::InventoryErrors;
 use crate::graph::{ALL, Graph, GroupId, RawHost};
 use crate::inventory::{Inventory, Shared};
 use crate::settings::{self, Understood};
-use crate::vars::{self, Vars};
+use crate::vars::{self, Var, Vars};
 use crate::vars_files::VarsFiles;
+use crate::vaults::{Opener, holds_sealed};
 use crate::{Options, Place, Warning, check};
 
 /// Finishes an inventory whose sources were all read.
@@ -18,6 +19,7 @@ pub(crate) fn resolve(
     mut graph: Graph,
     files: &[VarsFiles],
     options: &Options,
+    opener: Opener<'_>,
 ) -> Result<Inventory, InventoryErrors> {
     let mut errors = std::mem::take(&mut graph.errors);
     let mut notes = Notes::default();
@@ -33,8 +35,8 @@ pub(crate) fn resolve(
     let mut variables = Vec::with_capacity(graph.hosts().len());
     let mut secrets: BTreeSet<Arc<str>> = BTreeSet::new();
     for raw in graph.hosts() {
-        let (joined, groups) = joiner.join(raw);
-        let understood = settings::understand(raw, &joined, options);
+        let (mut joined, groups) = joiner.join(raw);
+        let understood = settings::understand(raw, &joined, options, &opener);
         errors.extend(understood.errors.iter().cloned());
         understood
             .warnings
@@ -44,6 +46,9 @@ pub(crate) fn resolve(
         secrets.extend(understood.secret.iter().cloned());
         if understood.reachable {
             hosts.push(host(raw, &joined, groups, understood));
+        }
+        for var in joined.values_mut() {
+            *var = var.for_showing();
         }
         variables.push(joined);
     }
@@ -58,6 +63,7 @@ pub(crate) fn resolve(
             hosts,
             warnings: notes.into_warnings(),
             sources: std::mem::take(&mut graph.sources),
+            vaulted: opener.into_waiting(),
             shared: Arc::new(Shared { graph, variables }),
             selected: None,
         }),
@@ -81,6 +87,7 @@ fn host(raw: &RawHost, joined: &Vars, groups: Vec<String>, understood: Understoo
     let vars = joined
         .iter()
         .filter(|(name, _)| !understood.used.contains(*name))
+        .filter(|(name, var)| !is_closed(name, var))
         .map(|(name, var)| (name.to_string(), var.node.to_json()))
         .collect();
     Host {
@@ -89,6 +96,12 @@ fn host(raw: &RawHost, joined: &Vars, groups: Vec<String>, understood: Understoo
         vars,
         ..understood.host
     }
+}
+
+/// Tells whether a variable was or is encrypted: a run must not write it anywhere, and templates
+/// must not see ciphertext. The account's name in the directory is no secret.
+fn is_closed(name: &str, var: &Var) -> bool {
+    (var.vaulted && name != "computer_name") || holds_sealed(&var.node)
 }
 
 /// One warning for each text, at its first place.

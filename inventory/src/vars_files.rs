@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{InventoryError, Problem};
 use crate::graph::Graph;
 use crate::vars::{self, Vars};
+use crate::vaults::{Opener, file_text};
 use crate::{Options, Place, file, yaml_source};
 
 /// Ansible looks for a name without ending first, then with these; the first found counts.
@@ -19,16 +20,26 @@ pub(crate) struct VarsFiles {
 }
 
 /// Reads both folders beside an inventory.
-pub(crate) fn read(folder: &Path, options: &Options, graph: &mut Graph) -> VarsFiles {
-    let groups = read_folder(&folder.join("group_vars"), "group", options, graph);
-    let hosts = read_folder(&folder.join("host_vars"), "host", options, graph);
+pub(crate) fn read(
+    folder: &Path,
+    options: &Options,
+    opener: &Opener<'_>,
+    graph: &mut Graph,
+) -> VarsFiles {
+    let groups = read_folder(
+        &folder.join("group_vars"),
+        "group",
+        (options, opener),
+        graph,
+    );
+    let hosts = read_folder(&folder.join("host_vars"), "host", (options, opener), graph);
     VarsFiles { groups, hosts }
 }
 
 fn read_folder(
     folder: &Path,
     kind: &str,
-    options: &Options,
+    how: (&Options, &Opener<'_>),
     graph: &mut Graph,
 ) -> BTreeMap<String, Vars> {
     let mut found: BTreeMap<String, (usize, PathBuf)> = BTreeMap::new();
@@ -53,7 +64,7 @@ fn read_folder(
         }
         let mut vars = Vars::new();
         for file in files(&path) {
-            vars::merge(&mut vars, &read_file(&file, options, graph));
+            vars::merge(&mut vars, &read_file(&file, how, graph));
         }
         all.insert(name, vars);
     }
@@ -114,7 +125,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn read_file(path: &Path, options: &Options, graph: &mut Graph) -> Vars {
+fn read_file(path: &Path, (options, opener): (&Options, &Opener<'_>), graph: &mut Graph) -> Vars {
     let place = Place::of_path(path);
     let text =
         file::read(path, options.max_bytes).and_then(|bytes| file::decode_yaml(&bytes, &place));
@@ -125,15 +136,13 @@ fn read_file(path: &Path, options: &Options, graph: &mut Graph) -> Vars {
             return Vars::new();
         }
     };
-    if text.starts_with("$ANSIBLE_VAULT;") {
-        let text = "these variables are ignored: the file is encrypted by ansible-vault";
-        graph.warn(place, text.to_owned());
+    let Some(text) = file_text(text, &place, opener, graph) else {
         return Vars::new();
-    }
+    };
     let Some(root) = yaml_source::parse(&text, &place, options, &mut graph.errors) else {
         return Vars::new();
     };
-    vars::from_node(&root, &place).unwrap_or_else(|| {
+    vars::from_node(&root, &place, text.vaulted).unwrap_or_else(|| {
         let what = "a file of variables".to_owned();
         let problem = Problem::Shape {
             what,

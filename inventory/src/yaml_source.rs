@@ -7,6 +7,7 @@ use fleetmend_yaml::{Document, Entry, Limits, Map, Node, Position, Value};
 use crate::error::{ErrorList, InventoryError, Problem};
 use crate::graph::{Graph, GroupId, HostId, start};
 use crate::vars::{self, Vars};
+use crate::vaults::FileText;
 use crate::{Options, Place, directory_source, range};
 
 /// The limits of YAML for a file that was already capped in bytes.
@@ -18,18 +19,22 @@ pub(crate) fn limits(options: &Options) -> Limits {
     }
 }
 
-/// Parses a YAML text; its errors go to the list.
+/// Parses a YAML text; its errors go to the list, without a word of what was encrypted.
 pub(crate) fn parse(
-    text: &str,
+    text: &FileText,
     file: &Place,
     options: &Options,
     errors: &mut ErrorList,
 ) -> Option<Node> {
-    match Document::parse(text, &limits(options)) {
+    match Document::parse(text.reveal(), &limits(options)) {
         Ok(document) => Some(document.root),
         Err(found) => {
             errors.extend(found.iter().map(|error| {
-                InventoryError::new(file.with(error.at), Problem::Yaml(error.problem.clone()))
+                let problem = match text.vaulted {
+                    true => Problem::VaultedYaml,
+                    false => Problem::Yaml(error.problem.clone()),
+                };
+                InventoryError::new(file.with(error.at), problem)
             }));
             None
         }
@@ -37,11 +42,8 @@ pub(crate) fn parse(
 }
 
 /// Reads a YAML inventory into the graph.
-pub(crate) fn read(text: &str, file: &Place, options: &Options, graph: &mut Graph) {
-    if text.starts_with("$ANSIBLE_VAULT;") {
-        return graph.error(start(file), Problem::Vault);
-    }
-    if let Some(place) = ini_section(text, file) {
+pub(crate) fn read(text: &FileText, file: &Place, options: &Options, graph: &mut Graph) {
+    if let Some(place) = ini_section(text.reveal(), file) {
         return graph.error(place, Problem::Ini);
     }
     let Some(root) = parse(text, file, options, &mut graph.errors) else {
@@ -79,6 +81,7 @@ pub(crate) fn read(text: &str, file: &Place, options: &Options, graph: &mut Grap
     }
     let mut source = Source {
         file,
+        vaulted: text.vaulted,
         options,
         graph,
     };
@@ -105,6 +108,7 @@ fn ini_section(text: &str, file: &Place) -> Option<Place> {
 
 struct Source<'a> {
     file: &'a Place,
+    vaulted: bool,
     options: &'a Options,
     graph: &'a mut Graph,
 }
@@ -149,7 +153,7 @@ impl Source<'_> {
     }
 
     fn vars(&mut self, id: GroupId, name: &str, node: &Node) {
-        match vars::from_node(node, self.file) {
+        match vars::from_node(node, self.file, self.vaulted) {
             Some(vars) => self.graph.set_group_vars(id, vars),
             None => self.shape(format!("`vars` of the group `{name}`"), node),
         }
@@ -207,7 +211,7 @@ impl Source<'_> {
                 },
             );
         }
-        let Some(vars) = vars::from_node(&entry.value, self.file) else {
+        let Some(vars) = vars::from_node(&entry.value, self.file, self.vaulted) else {
             return self.shape(
                 format!("the variables of the host `{pattern}`"),
                 &entry.value,
@@ -262,6 +266,7 @@ pub(crate) fn add_hosts(
         let var = vars::Var {
             key_at: place.clone(),
             node,
+            vaulted: false,
         };
         all.insert("ansible_port".into(), var.into());
     }

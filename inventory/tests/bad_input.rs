@@ -326,7 +326,7 @@ fn other_kinds_of_inventories() {
         "$ANSIBLE_VAULT;1.1;AES256\n3132\n",
         &[
             "inv.yaml:1:1: this file is encrypted by ansible-vault",
-            "hint: decrypt it first: `ansible-vault decrypt FILE`",
+            "hint: give its password as to Ansible: `--vault-password-file FILE` or `--vault-id LABEL@FILE`; or set `ansible_vault` in credentials.yaml",
         ],
     );
 }

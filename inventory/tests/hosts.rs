@@ -271,16 +271,14 @@ fn allowed_passwords_are_used_and_never_shown() {
 }
 
 #[test]
-fn encrypted_passwords_are_left_to_the_credential() {
-    let inventory = good(
-        "all:\n  hosts:\n    a:\n      ansible_password: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        3132\n    b:\n      ansible_password: \"{{ lookup('env', 'PW') }}\"\n",
-    );
-    assert!(inventory.hosts.iter().all(|host| host.password.is_none()));
+fn passwords_that_only_ansible_can_look_up_are_left_to_the_credential() {
+    let inventory =
+        good("all:\n  hosts:\n    b:\n      ansible_password: \"{{ lookup('env', 'PW') }}\"\n");
+    assert!(inventory.hosts.iter().all(|host| !host.brings_password()));
     assert_eq!(
         warnings(&inventory),
         [
-            "inv.yaml:4:7: `ansible_password` is encrypted by ansible-vault and not read: the password comes from the credential",
-            "inv.yaml:8:7: the template in `ansible_password` is not worked out (`lookup('env', 'PW')` is more than the name of a variable): the password comes from the credential",
+            "inv.yaml:4:7: the template in `ansible_password` is not worked out (`lookup('env', 'PW')` is more than the name of a variable): the password comes from the credential",
         ]
     );
 }
@@ -385,18 +383,11 @@ fn files_of_variables_for_nobody_are_named() {
     let folder = Folder::new(&[
         ("inv.yaml", b"all:\n  hosts: {pc-1: }\n"),
         ("group_vars/wbe.yml", b"x: 1\n"),
-        (
-            "group_vars/all/vault.yml",
-            b"$ANSIBLE_VAULT;1.1;AES256\n3132\n",
-        ),
     ]);
     let inventory = folder.load(&["inv.yaml"]).unwrap();
     assert_eq!(
         folder.mask(warnings(&inventory)),
-        [
-            "DIR/group_vars/all/vault.yml: these variables are ignored: the file is encrypted by ansible-vault",
-            "DIR/group_vars/wbe.yml: these variables are ignored: there is no group `wbe`",
-        ]
+        ["DIR/group_vars/wbe.yml: these variables are ignored: there is no group `wbe`",]
     );
 }
 

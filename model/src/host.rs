@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CredentialRef, Secret};
+use crate::{CredentialRef, SealedPassword, Secret};
 
 /// The name by which the inventory knows a PC; unique in a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,6 +136,9 @@ pub struct Host {
     /// A password that stood in the inventory in plain text and was allowed by the operator.
     #[serde(skip)]
     pub password: Option<Secret>,
+    /// A password that stood in the inventory encrypted; as strong as `password`, which is unset.
+    #[serde(skip)]
+    pub sealed_password: Option<SealedPassword>,
     /// Windows or posix.
     pub platform: Platform,
     /// WinRM, SSH or whatever answers.
@@ -161,6 +164,7 @@ impl Host {
             user: None,
             credential: None,
             password: None,
+            sealed_password: None,
             platform: Platform::default(),
             transport: TransportChoice::default(),
             winrm: WinrmSettings::default(),
@@ -168,5 +172,11 @@ impl Host {
             groups: Vec::new(),
             vars: BTreeMap::new(),
         }
+    }
+
+    /// Tells whether the inventory itself gives the password, in the clear or encrypted: it then
+    /// outweighs every credential.
+    pub fn brings_password(&self) -> bool {
+        self.password.is_some() || self.sealed_password.is_some()
     }
 }

@@ -10,6 +10,7 @@ mod event;
 mod facts;
 mod host;
 mod outcome;
+mod sealed_password;
 mod secret;
 
 pub use cause::{Cause, CauseId};
@@ -25,4 +26,5 @@ pub use host::{
     WinrmScheme, WinrmSettings,
 };
 pub use outcome::{HostResult, Outcome, OutcomeClass};
+pub use sealed_password::SealedPassword;
 pub use secret::Secret;

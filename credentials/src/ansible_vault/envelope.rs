@@ -50,7 +50,7 @@ impl Envelope {
             ciphertext: part("its ciphertext is no hex")?,
         };
         // Blocks are whole even in counter mode, for the text is padded.
-        let whole = !envelope.ciphertext.is_empty() && envelope.ciphertext.len() % 16 == 0;
+        let whole = !envelope.ciphertext.is_empty() && envelope.ciphertext.len().is_multiple_of(16);
         if envelope.salt.is_empty() || envelope.mac.len() != 32 || !whole {
             return Err(damaged("a part of it is missing"));
         }

@@ -4,21 +4,27 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fleetmend_yaml::{Map, Node, Value};
+use fleetmend_yaml::{Map, Node, Tag, Value};
+use zeroize::Zeroizing;
 
 use crate::error::{InventoryError, Problem};
 use crate::graph::found;
+use crate::template::{self, Scope, Stuck};
 use crate::vars::{Var, Vars};
-use crate::{Place, Warning, template};
+use crate::vaults::{Opener, VAULTED};
+use crate::{Place, Warning};
 
 /// The variables of one host, and what was found in them.
 pub(super) struct Reader<'a> {
     pub(super) host: &'a str,
     pub(super) vars: &'a Vars,
+    pub(super) opener: &'a Opener<'a>,
     pub(super) used: BTreeSet<Arc<str>>,
     pub(super) secret: BTreeSet<Arc<str>>,
     pub(super) errors: Vec<InventoryError>,
     pub(super) warnings: Vec<Warning>,
+    /// What was encrypted and was read: no error may quote it.
+    pub(super) opened: Vec<Zeroizing<String>>,
 }
 
 /// A value with the name that set it.
@@ -30,14 +36,16 @@ pub(super) struct Setting<T> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(host: &'a str, vars: &'a Vars) -> Self {
+    pub(super) fn new(host: &'a str, vars: &'a Vars, opener: &'a Opener<'a>) -> Self {
         Self {
             host,
             vars,
+            opener,
             used: BTreeSet::new(),
             secret: BTreeSet::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
+            opened: Vec::new(),
         }
     }
 
@@ -68,6 +76,9 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        if let Some((_, var)) = chosen.as_ref().filter(|(_, var)| var.vaulted) {
+            note(&var.node, &mut self.opened);
+        }
         chosen
     }
 
@@ -87,20 +98,22 @@ impl<'a> Reader<'a> {
             self.bad(name, &var.node, &place, expected);
             return None;
         };
-        if var.node.tag == Some(fleetmend_yaml::Tag::Vault) {
-            let why = "it is encrypted by ansible-vault".to_owned();
-            let name = name.to_owned();
-            self.errors
-                .push(InventoryError::new(place, Problem::Template { name, why }));
-            return None;
-        }
-        let value = if template::is_template(var) {
-            match template::expand(text, self.host, self.vars) {
-                Ok(expanded) => expanded.text,
-                Err(why) => {
-                    let name = name.to_owned();
-                    self.errors
-                        .push(InventoryError::new(place, Problem::Template { name, why }));
+        let value = if var.node.tag == Some(Tag::Vault) {
+            match self.opener.open(name, text, &place) {
+                Ok(Some(secret)) => self.noted(secret.reveal()),
+                Ok(None) => VAULTED.to_owned(),
+                Err(problem) => {
+                    self.errors.push(InventoryError::new(place, problem));
+                    return None;
+                }
+            }
+        } else if template::is_template(var) {
+            match self.scope().expand(text) {
+                Ok(expanded) if expanded.left => VAULTED.to_owned(),
+                Ok(expanded) if expanded.vaulted => self.noted(&expanded.text),
+                Ok(expanded) => expanded.text.to_string(),
+                Err(stuck) => {
+                    self.stuck(name, &place, stuck);
                     return None;
                 }
             }
@@ -115,13 +128,70 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Returns what templates are worked out with.
+    pub(super) fn scope(&self) -> Scope<'a> {
+        Scope {
+            host: self.host,
+            vars: self.vars,
+            opener: self.opener,
+        }
+    }
+
+    fn noted(&mut self, text: &str) -> String {
+        self.opened.push(Zeroizing::new(text.trim().to_owned()));
+        text.to_owned()
+    }
+
+    fn stuck(&mut self, name: &str, place: &Place, stuck: Stuck) {
+        let error = match stuck {
+            Stuck::Why(why) => {
+                let name = name.to_owned();
+                InventoryError::new(place.clone(), Problem::Template { name, why })
+            }
+            Stuck::Closed(error) => error,
+        };
+        self.errors.push(error);
+    }
+
+    /// Takes what was encrypted out of errors and warnings, where they quote it.
+    pub(super) fn conceal(&mut self) {
+        let opened = std::mem::take(&mut self.opened);
+        let quotes = |text: &str| {
+            let text = text.to_lowercase();
+            let mut values = opened.iter().filter(|value| !value.is_empty());
+            values.any(|value| {
+                let value = Zeroizing::new(value.to_lowercase());
+                ["`", ": "].iter().any(|before| {
+                    let quoted = Zeroizing::new(format!("{before}{}`", value.as_str()));
+                    text.contains(quoted.as_str())
+                })
+            })
+        };
+        for error in &mut self.errors {
+            if quotes(&error.problem.to_string()) {
+                *error = InventoryError::new(error.place.clone(), Problem::Concealed);
+            }
+        }
+        for warning in &mut self.warnings {
+            if quotes(&warning.text) {
+                warning.text = "what is encrypted for this setting was not understood".to_owned();
+            }
+        }
+    }
+
     /// Returns a port: a number, or a text that is one.
     pub(super) fn port(&mut self, names: &[&str]) -> Option<Setting<u16>> {
         let (name, var) = self.pick(names)?;
         let place = var.place();
         let number = match &var.node.value {
             Value::Int(number) => u16::try_from(*number).ok(),
-            Value::String(_) => self.text_of(&name, &var)?.value.parse().ok(),
+            Value::String(_) => {
+                let text = self.text_of(&name, &var)?.value;
+                if text == VAULTED {
+                    return None;
+                }
+                text.parse().ok()
+            }
             _ => None,
         };
         match number.filter(|number| *number != 0) {
@@ -153,6 +223,9 @@ impl<'a> Reader<'a> {
         words: &[(&str, T)],
     ) -> Option<Setting<T>> {
         let Setting { name, value, place } = setting;
+        if value == VAULTED {
+            return None;
+        }
         let wanted = value.to_lowercase();
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == wanted) {
             return Some(Setting {
@@ -179,7 +252,17 @@ impl<'a> Reader<'a> {
     pub(super) fn flag(&mut self, names: &[&str]) -> Option<Setting<bool>> {
         let (name, var) = self.pick(names)?;
         let place = var.place();
-        let value = match &var.node.value {
+        let opened;
+        let mut said = &var.node.value;
+        if var.node.tag == Some(Tag::Vault) {
+            let text = self.text_of(&name, &var)?.value;
+            if text == VAULTED {
+                return None;
+            }
+            opened = Value::String(text);
+            said = &opened;
+        }
+        let value = match said {
             Value::Bool(flag) => Some(*flag),
             Value::Int(0) => Some(false),
             Value::Int(1) => Some(true),
@@ -222,11 +305,13 @@ impl<'a> Reader<'a> {
             }
         }
         let file = place.clone();
+        let vaulted = self.vars.get(name).is_some_and(|var| var.vaulted);
         map.iter()
             .map(|entry| {
                 let var = Var {
                     key_at: file.with(entry.key.at),
                     node: entry.value.clone(),
+                    vaulted,
                 };
                 (
                     Arc::from(format!("{name}.{}", entry.key.text).as_str()),
@@ -240,8 +325,9 @@ impl<'a> Reader<'a> {
     pub(super) fn over<T>(&mut self, vars: &Vars, read: impl FnOnce(&mut Reader<'_>) -> T) -> T {
         let mut all = self.vars.clone();
         crate::vars::merge(&mut all, vars);
-        let mut inner = Reader::new(self.host, &all);
+        let mut inner = Reader::new(self.host, &all, self.opener);
         let result = read(&mut inner);
+        self.opened.append(&mut inner.opened);
         self.errors.append(&mut inner.errors);
         self.warnings.append(&mut inner.warnings);
         result
@@ -277,5 +363,19 @@ impl<'a> Reader<'a> {
             place: place.clone(),
             text,
         });
+    }
+}
+
+/// Notes every scalar of a value.
+fn note(node: &Node, into: &mut Vec<Zeroizing<String>>) {
+    match &node.value {
+        Value::Seq(items) => items.iter().for_each(|item| note(item, into)),
+        Value::Map(map) => map.iter().for_each(|entry| note(&entry.value, into)),
+        Value::String(text) => {
+            into.push(Zeroizing::new(text.trim().to_owned()));
+        }
+        _ => {
+            into.push(Zeroizing::new(node.to_json().to_string()));
+        }
     }
 }

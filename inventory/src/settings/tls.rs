@@ -5,6 +5,7 @@ use fleetmend_yaml::Value;
 
 use super::reader::{Reader, Setting};
 use crate::error::{InventoryError, Problem};
+use crate::vaults::VAULTED;
 
 const KNOWN: &[&str] = &["verify", "ca_file", "fingerprint", "server_name"];
 const EXPECTED: &str =
@@ -45,6 +46,9 @@ pub(super) fn own(reader: &mut Reader<'_>, winrm: &mut WinrmSettings) {
 
 fn short(reader: &mut Reader<'_>, setting: Setting<String>) -> Option<TlsVerification> {
     let text = setting.value.as_str();
+    if text == VAULTED {
+        return None;
+    }
     match text.to_lowercase().as_str() {
         "system" => return Some(TlsVerification::System),
         "none" => return Some(TlsVerification::None),
@@ -96,6 +100,7 @@ fn long(reader: &mut Reader<'_>, winrm: &mut WinrmSettings) {
     if let Some(setting) = reader.text(&["tls.fingerprint"]) {
         match fingerprint(&setting.value) {
             Some(hex) => winrm.tls = TlsVerification::Fingerprint(hex),
+            None if setting.value == VAULTED => {}
             None => {
                 let problem = Problem::BadValue {
                     name: setting.name,

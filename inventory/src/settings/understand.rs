@@ -7,13 +7,16 @@ use std::sync::Arc;
 use fleetmend_model::{
     CredentialRef, Host, Platform, TlsVerification, TransportChoice, WinrmAuth, WinrmScheme,
 };
+use fleetmend_yaml::Tag;
 
+use super::password::{self, Password};
 use super::reader::Reader;
 use super::tolerate::tolerate;
-use super::{ignored, password, ssh, winrm};
+use super::{ignored, ssh, winrm};
 use crate::error::{InventoryError, Problem};
 use crate::graph::RawHost;
 use crate::vars::Vars;
+use crate::vaults::{Opener, VAULTED};
 use crate::{Options, Warning};
 
 /// The names of the address, the strongest first; those of a plugin count for its connection.
@@ -50,8 +53,13 @@ enum Connection {
 }
 
 /// Reads every setting of a host.
-pub(crate) fn understand(raw: &RawHost, vars: &Vars, options: &Options) -> Understood {
-    let mut reader = Reader::new(&raw.name, vars);
+pub(crate) fn understand(
+    raw: &RawHost,
+    vars: &Vars,
+    options: &Options,
+    opener: &Opener<'_>,
+) -> Understood {
+    let mut reader = Reader::new(&raw.name, vars, opener);
     let (connection, ansible) = connection(&mut reader);
     let mut host = Host::new(&raw.name);
     if let Some(address) = address(&mut reader, connection, raw) {
@@ -66,7 +74,11 @@ pub(crate) fn understand(raw: &RawHost, vars: &Vars, options: &Options) -> Under
     host.credential = reader
         .text(&["credential"])
         .map(|credential| CredentialRef(credential.value));
-    host.password = password::read(&mut reader, options);
+    match password::read(&mut reader, options) {
+        Some(Password::Plain(password)) => host.password = Some(password),
+        Some(Password::Sealed(password)) => host.sealed_password = Some(password),
+        None => {}
+    }
     host.transport = transport(connection, host.port);
     let windows_remoting = ansible && matches!(connection, Connection::Winrm | Connection::Psrp);
     host.winrm = winrm::read(&mut reader, host.port, windows_remoting);
@@ -75,6 +87,7 @@ pub(crate) fn understand(raw: &RawHost, vars: &Vars, options: &Options) -> Under
     unverified(&mut reader, &host);
     leftovers(&mut reader);
     tolerate(&mut reader);
+    reader.conceal();
     let reachable = connection != Connection::Elsewhere;
     let Reader {
         used,
@@ -98,6 +111,9 @@ fn connection(reader: &mut Reader<'_>) -> (Connection, bool) {
     let Some(setting) = reader.text(&["ansible_connection", "transport"]) else {
         return (Connection::Auto, false);
     };
+    if setting.value == VAULTED {
+        return (Connection::Auto, false);
+    }
     if setting.name == "transport" {
         let words = [
             ("auto", Connection::Auto),
@@ -162,7 +178,14 @@ fn names(connection: Connection, what: &str) -> Vec<&'static str> {
 
 /// Reads the address; without one the host's name is it.
 fn address(reader: &mut Reader<'_>, connection: Connection, raw: &RawHost) -> Option<String> {
-    let (text, place, what) = match reader.text(&names(connection, "address")) {
+    let setting = reader.text(&names(connection, "address"));
+    if setting
+        .as_ref()
+        .is_some_and(|setting| setting.value == VAULTED)
+    {
+        return Some(VAULTED.to_owned());
+    }
+    let (text, place, what) = match setting {
         Some(setting) => (setting.value, setting.place, "an address"),
         None => (
             raw.name.clone(),
@@ -228,6 +251,7 @@ fn platform(reader: &mut Reader<'_>) -> Platform {
     if let Some((_, var)) = reader.pick(&["ansible_shell_type"]) {
         return match var.node.as_str() {
             Some("powershell" | "cmd") => Platform::Windows,
+            Some(_) if var.node.tag == Some(Tag::Vault) => Platform::Windows,
             Some(_) => Platform::Posix,
             None => Platform::Windows,
         };
