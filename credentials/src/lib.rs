@@ -5,7 +5,16 @@
 //! can give again.
 
 pub mod ansible_vault;
+mod nearest;
+pub mod settings;
 mod source;
+mod store;
+mod template;
+pub mod vault;
 
 pub use ansible_vault::{AnsibleVault, AnsibleVaultError};
+pub use settings::{Settings, SettingsError, SettingsErrors};
 pub use source::{Found, Scope, Source, SourceError, Subject};
+pub use store::{Given, Sources, Store, StoreError, Wanted};
+pub use template::{Scope as TemplateScope, Template, TemplateError};
+pub use vault::{Unlock, Vault, VaultError, VaultSource};
