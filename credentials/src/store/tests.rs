@@ -1,1 +1,377 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::Scope as SourceScope;
+
+/// A world of sources: what is where, and how often each place was asked.
+#[derive(Default)]
+struct World {
+    secrets: BTreeMap<String, (Option<&'static str>, &'static str)>,
+    broken: Vec<&'static str>,
+    asked: Arc<Mutex<Vec<String>>>,
+    made: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Fake {
+    place: String,
+    found: Result<Found, SourceError>,
+    asked: Arc<Mutex<Vec<String>>>,
+    slow: bool,
+}
+
+#[async_trait]
+impl Source for Fake {
+    fn describe(&self) -> String {
+        self.place.clone()
+    }
+
+    fn scope(&self) -> SourceScope {
+        SourceScope::Run
+    }
+
+    async fn fetch(&self, subject: Subject<'_>, _: &Limit) -> Result<Found, SourceError> {
+        let whom = match (self.place.starts_with("laps"), subject) {
+            (true, Subject::Host(host)) => format!(" for {}", host.name),
+            _ => String::new(),
+        };
+        lock(&self.asked).push(format!("{}{whom}", self.place));
+        if self.slow {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.found.clone()
+    }
+}
+
+#[async_trait]
+impl Sources for World {
+    async fn source(&self, origin: &Origin<String>) -> Result<Arc<dyn Source>, SourceError> {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let place = match origin {
+            Origin::Vault { vault, entry } => format!("vault {vault}/{entry}"),
+            Origin::Command { words, .. } => format!("command {}", words.join(" ")),
+            Origin::File(path) => format!("file {path}"),
+            Origin::Env(name) => format!("env {name}"),
+            Origin::Keyring { service, account } => format!("keyring {service}/{account}"),
+            Origin::Prompt { asks } => format!("prompt {asks}"),
+            Origin::Laps { older } => format!("laps {older}"),
+        };
+        let found = match self.secrets.get(&place) {
+            _ if self.broken.contains(&place.as_str()) => {
+                Err(SourceError::new(place.clone(), "it is broken", "mend it"))
+            }
+            None => Err(SourceError::absent(place.clone(), "nothing is there", "")),
+            Some((user, password)) => Ok(Found {
+                user: user.map(str::to_owned),
+                password: Secret::new((*password).to_owned()),
+                ssh: None,
+            }),
+        };
+        Ok(Arc::new(Fake {
+            slow: matches!(origin, Origin::Command { .. }),
+            asked: Arc::clone(&self.asked),
+            place,
+            found,
+        }))
+    }
+}
+
+const TEXT: &str = r#"
+version: 1
+vaults: {default: {file: v}}
+credentials:
+  local-admin: {user: fleetadmin, password: {vault: local-admin}}
+  branch: {user: '{{ 拠点 }}-admin', password: {file: "pw/{{ 拠点 }}.txt"}}
+  laps: {laps: {}}
+  older: {laps: {history: 2}, attempts: 3}
+  run: {user: a, password: {command: [op, read, "{{ name }}"]}}
+  shared: {user: a, password: {command: [op, read]}}
+  asked: {user: a, password: prompt}
+  nameless: {password: {file: x}}
+  entry: {password: {vault: entry}}
+  one-of-two:
+    from: [{laps: {}}, {user: fleetadmin, password: {vault: old}}]
+  two-of-three:
+    attempts: 2
+    user: fleetadmin
+    from: [{laps: {}}, {password: {vault: old}}, {password: {vault: local-admin}}]
+"#;
+
+fn world(secrets: &[(&str, Option<&'static str>, &'static str)]) -> World {
+    let secrets = secrets.iter();
+    World {
+        secrets: secrets
+            .map(|(place, user, password)| ((*place).to_owned(), (*user, *password)))
+            .collect(),
+        ..World::default()
+    }
+}
+
+fn store(world: World) -> (Store, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::clone(&world.asked);
+    let settings = Settings::read(TEXT, Path::new("/f/credentials.yaml")).unwrap();
+    (Store::new(settings, Arc::new(world)), asked)
+}
+
+fn host(name: &str) -> Host {
+    let mut host = Host::new(name);
+    host.vars.insert("拠点".into(), "大阪".into());
+    host
+}
+
+fn limit() -> Limit {
+    Limit::within(Duration::from_secs(60), &CancellationToken::new())
+}
+
+fn named(name: &str) -> CredentialRef {
+    CredentialRef(name.to_owned())
+}
+
+async fn fetch(store: &Store, name: &str, host: &Host, refused: u32) -> Option<String> {
+    let given = store
+        .fetch(&named(name), Some(host), refused, &limit())
+        .await;
+    let given = given.unwrap()?;
+    let user = given.user.unwrap_or_default();
+    Some(format!("{user}/{}", given.password.reveal()))
+}
+
+async fn look(store: &Store, name: &str, hosts: &[Host]) -> Result<(), String> {
+    let name = named(name);
+    let wanted: Vec<Wanted<'_>> = hosts
+        .iter()
+        .map(|host| Wanted {
+            name: &name,
+            host: Some(host),
+            has_account: host.user.is_some(),
+        })
+        .collect();
+    let looked = store.look(&wanted, &limit()).await;
+    looked.map_err(|errors| {
+        let errors = errors.iter().map(ToString::to_string);
+        errors.collect::<Vec<_>>().join("\n")
+    })
+}
+
+#[tokio::test]
+async fn each_pc_has_its_own() {
+    let (store, _) = store(world(&[
+        ("vault default/local-admin", None, "one"),
+        ("file /f/pw/大阪.txt", None, "two"),
+        ("laps 0", Some(".\\lapsadmin"), "three"),
+        ("vault default/entry", Some("kept"), "four"),
+    ]));
+    let pc = host("pc-1");
+    for (name, given) in [
+        ("local-admin", "fleetadmin/one"),
+        ("branch", "大阪-admin/two"),
+        ("laps", ".\\lapsadmin/three"),
+        ("entry", "kept/four"),
+    ] {
+        assert_eq!(fetch(&store, name, &pc, 0).await.as_deref(), Some(given));
+        assert_eq!(fetch(&store, name, &pc, 1).await, None, "one attempt");
+    }
+}
+
+#[tokio::test]
+async fn who_has_nothing_costs_no_attempt_and_who_fails_ends_it() {
+    let pc = host("pc-1");
+    let both = [
+        ("laps 0", Some("l"), "new"),
+        ("vault default/old", None, "old"),
+    ];
+    let (has_both, asked) = store(world(&both));
+    assert_eq!(
+        fetch(&has_both, "one-of-two", &pc, 0).await.as_deref(),
+        Some("l/new")
+    );
+    assert_eq!(
+        fetch(&has_both, "one-of-two", &pc, 1).await,
+        None,
+        "the budget is one"
+    );
+    assert_eq!(
+        *lock(&asked),
+        ["laps 0 for pc-1"],
+        "nothing was asked for in vain"
+    );
+
+    let (no_laps, _) = store(world(&both[1..]));
+    assert_eq!(
+        fetch(&no_laps, "one-of-two", &pc, 0).await.as_deref(),
+        Some("fleetadmin/old")
+    );
+    assert_eq!(fetch(&no_laps, "one-of-two", &pc, 1).await, None);
+
+    let mut world = world(&both[1..]);
+    world.broken.push("laps 0");
+    let (broken, _) = store(world);
+    let failed = broken
+        .fetch(&named("one-of-two"), Some(&pc), 0, &limit())
+        .await;
+    let error = failed.unwrap_err();
+    assert!(error.to_string().contains("it is broken"), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("mend it"));
+}
+
+#[tokio::test]
+async fn a_budget_counts_different_passwords() {
+    let pc = host("pc-1");
+    let (all, _) = store(world(&[
+        ("laps 0", None, "a"),
+        ("vault default/old", None, "b"),
+        ("vault default/local-admin", None, "c"),
+    ]));
+    let given = [0, 1, 2, 9].map(|refused| fetch(&all, "two-of-three", &pc, refused));
+    let given = futures::future::join_all(given).await;
+    let given: Vec<_> = given.iter().map(Option::as_deref).collect();
+    assert_eq!(
+        given,
+        [Some("fleetadmin/a"), Some("fleetadmin/b"), None, None]
+    );
+
+    // The second is the first again: the third is the second attempt.
+    let (twice, _) = store(world(&[
+        ("laps 0", None, "a"),
+        ("vault default/old", None, "a"),
+        ("vault default/local-admin", None, "c"),
+    ]));
+    assert_eq!(
+        fetch(&twice, "two-of-three", &pc, 1).await.as_deref(),
+        Some("fleetadmin/c")
+    );
+
+    // Accounts that differ are one where the inventory names the account.
+    let (users, _) = store(world(&[
+        ("laps 0", Some("x"), "a"),
+        ("laps 1", Some("y"), "a"),
+    ]));
+    assert_eq!(fetch(&users, "older", &pc, 1).await.as_deref(), Some("y/a"));
+    let mut own = host("pc-2");
+    own.user = Some("z".into());
+    assert_eq!(fetch(&users, "older", &own, 1).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_runs_once_for_those_who_wait_and_again_later() {
+    let (store, asked) = store(world(&[
+        ("command op read", None, "s"),
+        ("command op read pc-1", None, "1"),
+        ("command op read pc-2", None, "2"),
+    ]));
+    let pcs: Vec<Host> = (1..=20).map(|n| host(&format!("pc-{n}"))).collect();
+    let given = futures::future::join_all(pcs.iter().map(|pc| fetch(&store, "shared", pc, 0)));
+    assert!(
+        given
+            .await
+            .iter()
+            .all(|given| given.as_deref() == Some("a/s"))
+    );
+    assert_eq!(lock(&asked).len(), 1);
+    assert_eq!(
+        fetch(&store, "shared", &pcs[0], 0).await.as_deref(),
+        Some("a/s")
+    );
+    assert_eq!(lock(&asked).len(), 2, "nothing is kept");
+    let own = futures::future::join_all(pcs[..2].iter().map(|pc| fetch(&store, "run", pc, 0)));
+    assert_eq!(own.await, [Some("a/1".to_owned()), Some("a/2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_look_asks_once_runs_nothing_and_names_what_is_missing() {
+    let pcs = [host("pc-1"), host("pc-2")];
+    let (whole, asked) = store(world(&[
+        ("file /f/pw/大阪.txt", None, "two"),
+        ("prompt the password of a (asked)", None, "typed"),
+        ("vault default/entry", Some("kept"), "four"),
+    ]));
+    for name in [
+        "branch",
+        "asked",
+        "entry",
+        "laps",
+        "run",
+        "shared",
+        "one-of-two",
+    ] {
+        look(&whole, name, &pcs).await.unwrap();
+    }
+    let told = lock(&asked).join("\n");
+    assert!(
+        !told.contains("command") && !told.contains("laps"),
+        "{told}"
+    );
+    assert_eq!(told.matches("file").count(), 1, "{told}");
+
+    let (empty, _) = store(world(&[
+        ("file /f/x", None, "x"),
+        ("vault default/entry", None, "y"),
+    ]));
+    assert_eq!(
+        look(&empty, "branch", &pcs).await.unwrap_err(),
+        "pc-1, pc-2: the credential branch is nowhere: file /f/pw/大阪.txt: nothing is there"
+    );
+    for name in ["nameless", "entry"] {
+        assert_eq!(
+            look(&empty, name, &pcs).await.unwrap_err(),
+            format!("pc-1, pc-2: the credential {name} names no account")
+        );
+        let mut own = host("pc-3");
+        own.user = Some("me".into());
+        look(&empty, name, &[own]).await.unwrap();
+    }
+    let error = look(&empty, "branch", &[Host::new("pc-9")])
+        .await
+        .unwrap_err();
+    assert!(
+        error.starts_with(
+            "pc-9: the credential branch: `{{ 拠点 }}-admin` needs the variable `拠点`"
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_asked_while_something_is_missing() {
+    let (store, asked) = store(world(&[(
+        "prompt the password of a (asked)",
+        None,
+        "typed",
+    )]));
+    let (asks, needs) = (named("asked"), named("nameless"));
+    let pc = host("pc-1");
+    let wanted = [&asks, &needs].map(|name| Wanted {
+        name,
+        host: Some(&pc),
+        has_account: true,
+    });
+    assert_eq!(store.look(&wanted, &limit()).await.unwrap_err().len(), 1);
+    assert_eq!(*lock(&asked), ["file /f/x"]);
+}
+
+#[test]
+fn accounts_are_named_without_asking() {
+    let (store, asked) = store(World::default());
+    let pc = host("pc-1");
+    for (name, account) in [
+        ("local-admin", Some("fleetadmin")),
+        ("branch", Some("大阪-admin")),
+        ("laps", Some("the account that LAPS names")),
+        ("entry", Some("the account of the vault's entry entry")),
+        (
+            "one-of-two",
+            Some("the account that LAPS names, else fleetadmin"),
+        ),
+        ("nameless", None),
+    ] {
+        let told = store.account(&named(name), Some(&pc)).unwrap();
+        assert_eq!(told.as_deref(), account, "{name}");
+    }
+    assert!(lock(&asked).is_empty());
+    assert_eq!(store.kinds(&named("one-of-two")), "LAPS, else vault");
+    assert!(store.needs_directory(&named("older")) && !store.needs_directory(&named("run")));
+}
