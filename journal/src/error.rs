@@ -85,6 +85,17 @@ pub enum StorageError {
         /// Who, where it can be told: `process 4711 since …`.
         by: Option<String>,
     },
+    /// Nothing was written to it since there are audit trails.
+    #[error(
+        "failed to find an audit trail in the journal {path}: its schema {schema} has none yet; it \
+         begins with the next run"
+    )]
+    NoTrail {
+        /// Where.
+        path: PathBuf,
+        /// The file's schema.
+        schema: i64,
+    },
     /// SQLite said something else.
     #[error("failed to use the journal {path}")]
     Sqlite {

@@ -32,8 +32,9 @@ pub struct RunSummary {
 /// Reads a journal, also while another process writes it.
 #[derive(Debug)]
 pub struct JournalReader {
-    path: PathBuf,
-    connection: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) connection: Connection,
+    pub(crate) schema: i64,
     /// Whether runs have plans and events sums: since schema 2.
     summed: bool,
 }
@@ -45,8 +46,10 @@ impl JournalReader {
     /// See [`StorageError`].
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         let connection = schema::open_read(path)?;
+        let schema = schema::version(path, &connection)?;
         Ok(Self {
-            summed: schema::version(path, &connection)? >= 2,
+            schema,
+            summed: schema >= 2,
             path: path.to_owned(),
             connection,
         })
@@ -272,7 +275,7 @@ impl JournalReader {
             })
     }
 
-    fn column<T: rusqlite::types::FromSql>(
+    pub(crate) fn column<T: rusqlite::types::FromSql>(
         &self,
         row: &Row<'_>,
         index: usize,
@@ -280,15 +283,15 @@ impl JournalReader {
         row.get(index).map_err(|error| self.wrap(error))
     }
 
-    fn time(&self, at: i64) -> Result<Timestamp, StorageError> {
+    pub(crate) fn time(&self, at: i64) -> Result<Timestamp, StorageError> {
         Timestamp::from_microsecond(at).map_err(|error| self.corrupt(error.to_string()))
     }
 
-    fn wrap(&self, error: rusqlite::Error) -> StorageError {
+    pub(crate) fn wrap(&self, error: rusqlite::Error) -> StorageError {
         StorageError::of(&self.path, error)
     }
 
-    fn corrupt(&self, detail: String) -> StorageError {
+    pub(crate) fn corrupt(&self, detail: String) -> StorageError {
         StorageError::Corrupt {
             path: self.path.clone(),
             detail,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::StorageError;
+use crate::{StorageError, audit};
 
 /// The schema that this fleetmend writes. A file with a higher number is refused.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// `FLMD`: marks the file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x464C_4D44;
@@ -46,6 +46,9 @@ const TABLES: &str = "
     CREATE INDEX events_by_kind ON events (run_id, kind);
 ";
 
+/// Tables that came with schema 3, for new files and old ones alike.
+const SINCE_3: [&str; 1] = [audit::TABLES];
+
 /// From schema 1, whose runs have neither plan nor sums.
 const FROM_1: &str = "
     ALTER TABLE runs ADD COLUMN plan TEXT;
@@ -64,7 +67,9 @@ pub(crate) fn open_write(path: &Path) -> Result<Connection, StorageError> {
         .map_err(|error| StorageError::of(path, error))?;
     refuse_foreign(path, &connection)?;
     configure(path, &connection)?;
-    make_tables(path, &mut connection)?;
+    if make_tables(path, &mut connection)? {
+        audit::keep(path, &mut connection);
+    }
     Ok(connection)
 }
 
@@ -184,28 +189,34 @@ fn configure(path: &Path, connection: &Connection) -> Result<(), StorageError> {
         .map_err(wrap)
 }
 
-fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StorageError> {
+/// Returns whether anything had to be made or changed.
+fn make_tables(path: &Path, connection: &mut Connection) -> Result<bool, StorageError> {
     let wrap = |error| StorageError::of(path, error);
     // Immediate: two processes that begin at once must not both make the tables.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(wrap)?;
     let found = version(path, &transaction)?;
-    let change = match found {
-        0 => Some(TABLES),
-        1 => Some(FROM_1),
-        _ => None,
-    };
-    if let Some(change) = change {
-        transaction.execute_batch(change).map_err(wrap)?;
-        transaction
-            .pragma_update(None, "application_id", APPLICATION_ID)
-            .map_err(wrap)?;
-        transaction
-            .pragma_update(None, "user_version", SCHEMA_VERSION)
-            .map_err(wrap)?;
+    let changes = found < SCHEMA_VERSION;
+    if changes {
+        change(&transaction, found).map_err(wrap)?;
     }
-    transaction.commit().map_err(wrap)
+    transaction.commit().map_err(wrap)?;
+    Ok(changes)
+}
+
+fn change(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
+    match found {
+        0 => connection.execute_batch(TABLES)?,
+        1 => connection.execute_batch(FROM_1)?,
+        _ => {}
+    }
+    for tables in SINCE_3 {
+        connection.execute_batch(tables)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    audit::begin(connection, found)
 }
 
 /// Returns the schema of a file.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use fleetmend_engine::{Journal, JournalError};
 use fleetmend_model::{Event, Record, RunId};
-use tokio::sync::{mpsc, oneshot};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::audit::{Head, Known};
 use crate::lease::Lease;
 use crate::schema;
 use crate::writer::{Request, Writer};
@@ -22,6 +24,17 @@ pub struct SqliteJournal {
     run: RunId,
     path: PathBuf,
     requests: mpsc::Sender<Request>,
+    head: watch::Receiver<Option<Head>>,
+}
+
+/// What a run is begun with. Neither may hold a secret.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// Kept for [`JournalReader::plan`], stored together with the run's first event.
+    pub plan: Option<String>,
+    /// Put on the audit trail with the run's beginning: parameters, and what widens what it may
+    /// do.
+    pub terms: Option<Value>,
 }
 
 impl SqliteJournal {
@@ -31,7 +44,7 @@ impl SqliteJournal {
     /// # Errors
     /// See [`StorageError`].
     pub fn create(path: &Path) -> Result<Self, StorageError> {
-        Self::begin(path, None)
+        Self::begin(path, Beginning::default())
     }
 
     /// The same, and keeps what the run was begun with, for [`JournalReader::plan`]. It is stored
@@ -40,7 +53,8 @@ impl SqliteJournal {
     /// # Errors
     /// See [`StorageError`].
     pub fn create_with_plan(path: &Path, plan: String) -> Result<Self, StorageError> {
-        Self::begin(path, Some(plan))
+        let plan = Some(plan);
+        Self::begin(path, Beginning { plan, terms: None })
     }
 
     /// Opens the file to go on with a run, and gives its records so far, in order. Everything is
@@ -49,9 +63,19 @@ impl SqliteJournal {
     /// # Errors
     /// [`StorageError::Held`]: another process works on the run. [`StorageError::NoSuchRun`],
     /// [`StorageError::Corrupt`], and see there.
-    pub fn resume(
+    pub fn resume(path: &Path, run: RunId, take: impl FnMut(Record)) -> Result<Self, StorageError> {
+        Self::resume_with(path, run, None, take)
+    }
+
+    /// The same, and puts on the audit trail who goes on with it: beside [`Event::Resumed`], and
+    /// beside results that a stick brought back.
+    ///
+    /// # Errors
+    /// As [`SqliteJournal::resume`].
+    pub fn resume_with(
         path: &Path,
         run: RunId,
+        terms: Option<Value>,
         mut take: impl FnMut(Record),
     ) -> Result<Self, StorageError> {
         // It must be there and hold the run; a lock for any other would stay for ever.
@@ -81,21 +105,28 @@ impl SqliteJournal {
         }
         let last = last.ok_or_else(|| corrupt(format!("the run {run} has no event")))?;
         let run_id = reader.must_have(run)?;
-        let writer = Writer::new(path.to_owned(), connection, run, lease);
+        let mut writer = Writer::new(path.to_owned(), connection, run, lease);
+        writer.known = Known { plan: None, terms };
         Self::serve(path, run, writer.after(run_id, last, ended))
     }
 
-    fn begin(path: &Path, plan: Option<String>) -> Result<Self, StorageError> {
+    /// Opens or makes the file and begins a new run in it, as [`SqliteJournal::create`].
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub fn begin(path: &Path, beginning: Beginning) -> Result<Self, StorageError> {
         let connection = schema::open_write(path)?;
         let run = RunId(uuid::Uuid::now_v7());
         let lease = Lease::take(path, run)?;
         let mut writer = Writer::new(path.to_owned(), connection, run, lease);
-        writer.plan = plan;
+        let Beginning { plan, terms } = beginning;
+        writer.known = Known { plan, terms };
         Self::serve(path, run, writer)
     }
 
     fn serve(path: &Path, run: RunId, writer: Writer) -> Result<Self, StorageError> {
         let (requests, served) = mpsc::channel(QUEUE);
+        let head = writer.head();
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.serve(served))
@@ -107,6 +138,7 @@ impl SqliteJournal {
             run,
             path: path.to_owned(),
             requests,
+            head,
         })
     }
 
@@ -118,6 +150,11 @@ impl SqliteJournal {
     /// Returns where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the end of the audit trail, as of the last entry that this journal wrote.
+    pub fn head(&self) -> Option<Head> {
+        *self.head.borrow()
     }
 
     /// Waits until all is written and the file is closed; its write-ahead log is then folded in.

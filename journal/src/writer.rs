@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use fleetmend_model::{Event, Record, RunId};
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::audit::{self, Head, Known, Row, Scribe, Trail};
 use crate::kind::kind;
 use crate::lease::Lease;
 use crate::{StorageError, sum};
@@ -32,8 +33,19 @@ pub(crate) struct Writer {
     at: Timestamp,
     lease: Lease,
     /// Stored with the first event.
-    pub(crate) plan: Option<String>,
+    pub(crate) known: Known,
+    /// What the events so far put on the audit trail; read from them when a run is gone on with.
+    trail: Option<Trail>,
+    /// The end of the audit trail, as of our own last entry.
+    head: watch::Sender<Option<Head>>,
     ended: bool,
+}
+
+/// What a transaction leaves behind once it is committed.
+struct Stored {
+    run_id: i64,
+    trail: Trail,
+    head: Option<Head>,
 }
 
 struct Pending {
@@ -51,9 +63,16 @@ impl Writer {
             seq: 0,
             at: Timestamp::UNIX_EPOCH,
             lease,
-            plan: None,
+            known: Known::default(),
+            trail: None,
+            head: watch::Sender::new(None),
             ended: false,
         }
+    }
+
+    /// Returns where the end of the audit trail can be seen, as of the last entry of this writer.
+    pub(crate) fn head(&self) -> watch::Receiver<Option<Head>> {
+        self.head.subscribe()
     }
 
     /// Returns the writer that goes on after the last event of a run, which perhaps `ended` before.
@@ -92,6 +111,9 @@ impl Writer {
             }
             self.commit(batch);
         }
+        if self.head.borrow().is_some() {
+            audit::keep(&self.path, &mut self.connection);
+        }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the journal did not close in order");
         }
@@ -129,13 +151,25 @@ impl Writer {
             return;
         }
         match self.store(&batch) {
-            Ok(run_id) => {
-                self.run_id = Some(run_id);
+            Ok(stored) => {
+                self.run_id = Some(stored.run_id);
+                self.trail = Some(stored.trail);
+                if stored.head.is_some() {
+                    self.head.send_replace(stored.head);
+                }
                 self.seq = batch.last().map_or(self.seq, |pending| pending.record.seq);
+                let mut keep = false;
                 for Pending { record, reply } in batch {
                     self.ended |= matches!(record.event, Event::RunEnded { .. });
+                    keep |= matches!(
+                        record.event,
+                        Event::RunStarted { .. } | Event::Resumed { .. } | Event::RunEnded { .. }
+                    );
                     // Who asked may have left meanwhile; the event is stored all the same.
                     let _ = reply.send(Ok(record));
+                }
+                if keep {
+                    audit::keep(&self.path, &mut self.connection);
                 }
             }
             Err(error) => {
@@ -148,7 +182,7 @@ impl Writer {
         }
     }
 
-    fn store(&mut self, batch: &[Pending]) -> Result<i64, rusqlite::Error> {
+    fn store(&mut self, batch: &[Pending]) -> Result<Stored, rusqlite::Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -158,7 +192,7 @@ impl Writer {
                 let at = batch
                     .first()
                     .map_or(0, |pending| pending.record.at.as_microsecond());
-                let plan = self.plan.as_deref();
+                let plan = self.known.plan.as_deref();
                 let sum = plan.map(|plan| sum::of_plan(self.run, plan));
                 transaction.execute(
                     "INSERT INTO runs (run, started_at, plan, plan_sum) VALUES (?1, ?2, ?3, ?4)",
@@ -167,15 +201,27 @@ impl Writer {
                 transaction.last_insert_rowid()
             }
         };
+        let begun = (self.run, run_id);
+        let mut scribe = Scribe::new(&transaction, begun, self.trail.as_ref(), &self.known)?;
         for Pending { record, .. } in batch {
-            insert(&transaction, run_id, record)?;
+            insert(&transaction, run_id, record, &mut scribe)?;
         }
+        let (head, trail) = scribe.done();
         transaction.commit()?;
-        Ok(run_id)
+        Ok(Stored {
+            run_id,
+            trail,
+            head,
+        })
     }
 }
 
-fn insert(connection: &Connection, run_id: i64, record: &Record) -> Result<(), rusqlite::Error> {
+fn insert(
+    connection: &Connection,
+    run_id: i64,
+    record: &Record,
+    scribe: &mut Scribe<'_>,
+) -> Result<(), rusqlite::Error> {
     let to_sql = |error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
     let body = serde_json::to_string(&record.event).map_err(to_sql)?;
     let host = match &record.event {
@@ -185,21 +231,23 @@ fn insert(connection: &Connection, run_id: i64, record: &Record) -> Result<(), r
     let at = record.at.as_microsecond();
     let seq = i64::try_from(record.seq)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let sum = sum::of_event(record.run, record.seq, at, &body);
+    let row = Row {
+        seq,
+        at,
+        host,
+        kind: kind(&record.event),
+        body: &body,
+        sum: Some(sum::of_event(record.run, record.seq, at, &body)),
+    };
     connection
         .prepare_cached(
             "INSERT INTO events (run_id, seq, at, host, kind, body, sum) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
-            run_id,
-            seq,
-            at,
-            host,
-            kind(&record.event),
-            body,
-            sum
+            run_id, row.seq, row.at, row.host, row.kind, row.body, row.sum
         ])?;
+    scribe.take(&row, &record.event)?;
     match &record.event {
         Event::RunStarted {
             mode,
@@ -220,7 +268,7 @@ fn insert(connection: &Connection, run_id: i64, record: &Record) -> Result<(), r
                 params![run_id, at, exit_code],
             )?;
         }
-        Event::Host { .. } | Event::Interrupted { .. } | Event::Resumed { .. } => {}
+        _ => {}
     }
     Ok(())
 }
