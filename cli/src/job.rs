@@ -1,5 +1,6 @@
 //! One run from its first to its last event: the same for `run`, `check`, `exec` and `demo`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::error::CliError;
 use crate::exit_code;
 use crate::interrupt;
 use crate::live::{Fleet, Live};
+use crate::pace;
 use crate::printer::Printer;
 use crate::webhook::Webhook;
 use crate::wire::{RunJournal, Wiring};
@@ -33,6 +35,8 @@ pub(crate) struct Show {
     pub(crate) output: Output,
     /// Whom to tell at the end.
     pub(crate) webhook: Option<Webhook>,
+    /// The folder of the journal, if it was named.
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 /// Whether a run is new.
@@ -148,6 +152,9 @@ async fn follow(
     let outcome = outcome.map_err(|error| CliError::user("nothing was touched").because(error))?;
     complete(&mut report, &outcome);
     say_end(&outcome, printer);
+    if let RunEnd::ErrorsSpent(spent) = &outcome.end {
+        pace::say_spent(spent, &outcome, show.data_dir.as_deref(), printer);
+    }
     let exit_code = u8::try_from(outcome.exit_code).unwrap_or(exit_code::NOT_WELL);
     notify(show, &report, printer).await;
     match view_error {
@@ -290,6 +297,8 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
             ))
             .hint("check account and password before the next run: another failure may lock it"),
         ),
+        // It needs more room.
+        RunEnd::ErrorsSpent(_) => {}
         RunEnd::JournalLost(error) => printer.error(
             &CliError::config("nothing more was done to any PC")
                 .because(error.clone())

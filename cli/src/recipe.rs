@@ -1,6 +1,7 @@
 //! What a run was begun with, kept in the journal so that it can go on: everything but secrets.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use fleetmend_playbooks::ParameterKind;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{
-    DirectoryArgs, DomainArgs, JobArgs, LogonArgs, RebootArgs, Setting, TextLanguage,
+    DirectoryArgs, DomainArgs, JobArgs, LogonArgs, PaceArgs, RebootArgs, Setting, TextLanguage,
 };
 use crate::error::CliError;
 use crate::inventories;
@@ -40,6 +41,9 @@ pub(crate) struct Recipe {
     domain: Domain,
     reboot: Reboot,
     directory: Directory,
+    /// Runs of an earlier fleetmend have none.
+    #[serde(default)]
+    pace: Pace,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +81,18 @@ struct Reboot {
     max: u32,
     window: Option<String>,
     at_once: usize,
+}
+
+/// As on the command line.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pace {
+    batches: Option<String>,
+    max_errors: Option<String>,
+    expect: Vec<String>,
+    max_per_site: Option<usize>,
+    max_per_dc: Option<usize>,
+    ramp: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,6 +141,7 @@ impl Recipe {
             domain: Domain::of(&args.domain, playbooks),
             reboot: Reboot::of(&args.reboot),
             directory: Directory::of(&args.directory),
+            pace: Pace::of(&args.pace),
         }
     }
 
@@ -257,6 +274,26 @@ impl Recipe {
         })
     }
 
+    /// Returns the arguments of the pace.
+    ///
+    /// # Errors
+    /// One cannot be read back, which no fleetmend has written.
+    pub(crate) fn pace(&self) -> Result<PaceArgs, CliError> {
+        let kept = &self.pace;
+        Ok(PaceArgs {
+            batches: again(kept.batches.as_deref())?,
+            max_errors: again(kept.max_errors.as_deref())?,
+            expect: kept
+                .expect
+                .iter()
+                .filter_map(|kind| again(Some(kind)).transpose())
+                .collect::<Result<_, _>>()?,
+            max_per_site: kept.max_per_site,
+            max_per_dc: kept.max_per_dc,
+            ramp: again(kept.ramp.as_deref())?,
+        })
+    }
+
     /// Returns the arguments of the directory.
     ///
     /// # Errors
@@ -342,6 +379,19 @@ impl Reboot {
     }
 }
 
+impl Pace {
+    fn of(args: &PaceArgs) -> Self {
+        Self {
+            batches: args.batches.as_ref().map(ToString::to_string),
+            max_errors: args.max_errors.as_ref().map(ToString::to_string),
+            expect: args.expect.iter().map(ToString::to_string).collect(),
+            max_per_site: args.max_per_site,
+            max_per_dc: args.max_per_dc,
+            ramp: args.ramp.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
 impl Directory {
     fn of(args: &DirectoryArgs) -> Self {
         Self {
@@ -358,6 +408,15 @@ impl Directory {
             starttls: args.directory_starttls,
         }
     }
+}
+
+/// Reads a value of the pace back.
+fn again<T>(text: Option<&str>) -> Result<Option<T>, CliError>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let value = text.map(str::parse).transpose();
+    value.map_err(|error| CliError::internal("failed to read the pace back").because(error))
 }
 
 /// Returns the PC without what may be a secret, and with paths that hold from any folder.

@@ -7,7 +7,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use fleetmend_engine::RebootPolicy;
+use fleetmend_engine::{Pace, RebootPolicy};
 use fleetmend_model::{Host, HostName, Platform, RunMode};
 use fleetmend_playbooks::{
     Language, Need, Parameter, ParameterKind, Playbook, Rung, SecretFrom, StepKind,
@@ -15,6 +15,7 @@ use fleetmend_playbooks::{
 use fleetmend_report::fold_names;
 
 use crate::credentials::DOMAIN_PARAMETER;
+use crate::pace;
 use crate::plan::{is_unverified, option_for};
 use crate::playbooks::Playbooks;
 use crate::wrap::wrap;
@@ -37,6 +38,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) given: Vec<(&'a str, &'a str)>,
     /// Whether, when and how many PCs may be restarted.
     pub(crate) reboots: &'a RebootPolicy,
+    /// In which batches it goes, how fast, and when it stops.
+    pub(crate) pace: &'a Pace,
     pub(crate) credential_on_pcs: bool,
     /// The directory that playbooks may use.
     pub(crate) directory: Option<DirectoryLine>,
@@ -98,6 +101,9 @@ impl Statement<'_> {
         }
         if let Some(text) = self.restarts() {
             line("restarts", &text);
+        }
+        for (label, text) in pace::lines(self.pace, self.hosts.len()) {
+            line(label, &text);
         }
         for text in self.switched_on() {
             line("allowed", &text);

@@ -20,6 +20,10 @@ pub use account_budget::{AccountBudget, BudgetError, Leave, NoBudget, SpentTry};
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{
+    Allowance, BatchSize, Batches, ErrorBudgets, ErrorClass, Expected, NoBatches, NoErrorBudget,
+    NoKind, NoRate, Rate, failure_kind,
+};
+pub use dispatch::{
     History, HourWindow, NoWindow, Pace, Past, Ports, RebootPolicy, RestartLimits, ResumeError,
     RunEnd, RunLimits, RunPlan, RunReport, resume, run,
 };

@@ -8,6 +8,8 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::RunStarted { .. } => "run-started",
         Event::Interrupted { .. } => "interrupted",
         Event::Resumed { .. } => "resumed",
+        Event::BatchStarted { .. } => "batch-started",
+        Event::ErrorsSpent(_) => "errors-spent",
         Event::RunEnded { .. } => "run-ended",
         Event::Host { what, .. } => match what {
             HostEvent::Connecting => "connecting",
@@ -29,7 +31,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use fleetmend_model::{Cause, HostName, Phase, StepRef};
+    use fleetmend_model::{Cause, ErrorsSpent, HostName, Phase, StepRef};
 
     use super::*;
 
@@ -46,6 +48,21 @@ mod tests {
                 by: None,
             },
             Event::RunEnded { exit_code: 0 },
+            Event::BatchStarted {
+                number: 1,
+                of: 2,
+                hosts: 3,
+            },
+            Event::ErrorsSpent(ErrorsSpent {
+                batch: 1,
+                of: 2,
+                class: "blocked".into(),
+                new: None,
+                count: 1,
+                allowed: 0,
+                hosts: Vec::new(),
+                left: 3,
+            }),
             host(HostEvent::Connecting),
             host(HostEvent::Diagnosed {
                 cause: Cause::new("x"),

@@ -6,6 +6,7 @@
 //! ([`JournalReader::verify`], [`note`]) in `docs/decisions/audit-trail.md`.
 
 mod audit;
+mod ends;
 mod error;
 mod kind;
 mod lease;
@@ -16,6 +17,7 @@ mod sum;
 mod writer;
 
 pub use audit::{AuditEntry, Fault, Head, HeadClaim, HeadParseError, HeadSource, Verdict, note};
+pub use ends::End;
 pub use error::StorageError;
 pub use reader::{JournalReader, RunSummary};
 pub use schema::SCHEMA_VERSION;

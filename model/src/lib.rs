@@ -17,8 +17,8 @@ pub use cause::{Cause, CauseId};
 pub use credential::{Credential, CredentialRef, SshKey, SshLogon};
 pub use directory_action::DirectoryAction;
 pub use event::{
-    Boot, CredentialUse, Event, HandedIn, HandedStep, HostEvent, Operator, Phase, Place, Record,
-    RunId, RunMode, StepEnd, StepRef, TransportKind,
+    Boot, CredentialUse, ErrorsSpent, Event, HandedIn, HandedStep, HostEvent, Operator, Phase,
+    Place, Record, RunId, RunMode, StepEnd, StepRef, TransportKind,
 };
 pub use facts::Facts;
 pub use host::{

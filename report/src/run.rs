@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use fleetmend_model::{
-    Event, HandedIn, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase, Record, RunId,
-    RunMode, StepEnd, TransportKind,
+    ErrorsSpent, Event, HandedIn, HostEvent, HostName, HostResult, Outcome, OutcomeClass, Phase,
+    Record, RunId, RunMode, StepEnd, TransportKind,
 };
 use jiff::Timestamp;
 
@@ -32,6 +32,8 @@ pub struct RunReport {
     pub ended: bool,
     /// Whether the operator interrupted it.
     pub interrupted: bool,
+    /// How it used up its allowance of failures, if it did.
+    pub spent: Option<ErrorsSpent>,
     /// The exit code, once it has ended.
     pub exit_code: Option<i32>,
     /// Every PC, in the order of the run.
@@ -102,6 +104,8 @@ impl RunReport {
             Event::Interrupted { .. } => self.interrupted = true,
             // Whether it was interrupted, its PCs' results tell.
             Event::Resumed { .. } => self.interrupted = false,
+            Event::BatchStarted { .. } => {}
+            Event::ErrorsSpent(spent) => self.spent = Some(spent.clone()),
             Event::RunEnded { exit_code } => {
                 self.ended = true;
                 self.exit_code = Some(*exit_code);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fleetmend_playbooks::Language;
 
-use super::{DirectoryArgs, InventoryArgs, LogonArgs, OutputArgs, RebootArgs, Setting};
+use super::{DirectoryArgs, InventoryArgs, LogonArgs, OutputArgs, PaceArgs, RebootArgs, Setting};
 
 /// What `run` and `check` share.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,6 +22,8 @@ pub(crate) struct JobArgs {
     pub(crate) directory: DirectoryArgs,
     #[command(flatten)]
     pub(crate) reboot: RebootArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
     /// Go ahead without asking
     #[arg(short, long, help_heading = "Playbook")]
     pub(crate) yes: bool,

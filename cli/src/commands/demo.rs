@@ -146,6 +146,7 @@ async fn run(
             domain_user: passwords.domain_user(),
             given: Vec::new(),
             reboots: &plan.reboots,
+            pace: &plan.pace,
             credential_on_pcs: false,
             directory: open.as_ref().map(|open| open.line(false)),
             journal: journal.path().display().to_string(),

@@ -7,11 +7,14 @@ use fleetmend_model::RunMode;
 use fleetmend_transport::ExecRequest;
 
 use super::run::show;
-use crate::args::{self, DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, OutputArgs};
+use crate::args::{
+    self, DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, OutputArgs, PaceArgs,
+};
 use crate::credentials::Passwords;
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::job;
+use crate::pace;
 use crate::plan::{self, Pcs};
 use crate::printer::Printer;
 use crate::statement;
@@ -48,6 +51,8 @@ pub(crate) struct ExecArgs {
     #[command(flatten)]
     directory: DirectoryArgs,
     #[command(flatten)]
+    pace: PaceArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -79,7 +84,7 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
         subject: words,
         deadline: args.timeout,
     };
-    let plan = plan::of_command(job, &pcs, &args.logon);
+    let mut plan = plan::of_command(job, &pcs, &args.logon);
     let passwords = Passwords::gather(
         &args.logon,
         &DomainArgs::default(),
@@ -87,6 +92,8 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
         &pcs.hosts,
     )?;
     let journal = RunJournal::open(args.output.data_dir.as_deref())?;
+    plan.pace = args.pace.pace();
+    plan.pace.known = pace::known(&journal.path(), &subject, None);
     printer.note(&format!(
         "exec on {} of {} PCs: {subject}",
         pcs.hosts.len(),
@@ -94,6 +101,9 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     ));
     let accounts: Vec<String> = passwords.accounts(&pcs.hosts).into_keys().collect();
     printer.note(&format!("log on as {}", accounts.join(", ")));
+    for (label, text) in pace::lines(&plan.pace, pcs.hosts.len()) {
+        printer.note(&format!("{label}: {text}"));
+    }
     if let Some(text) = statement::unverified(&pcs.hosts) {
         printer.warning(&text);
     }

@@ -20,6 +20,7 @@ use crate::directory::Directory;
 use crate::error::CliError;
 use crate::history;
 use crate::job::{self, Before, Goes};
+use crate::pace;
 use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
@@ -156,6 +157,8 @@ async fn go_on(
         (passwords, open)
     };
     plan.history = history::read(&journal.path());
+    plan.pace = recipe.pace()?.pace();
+    plan.pace.known = pace::known(&journal.path(), &playbooks.main.name, Some(run));
     let statement = Statement {
         playbooks: &playbooks,
         mode: recipe.mode,
@@ -166,6 +169,7 @@ async fn go_on(
         domain_user: passwords.domain_user(),
         given: passwords.given(),
         reboots: &plan.reboots,
+        pace: &plan.pace,
         credential_on_pcs: domain.allow_credential_on_pcs,
         directory: open.as_ref().map(|open| open.line(plan.offline_join)),
         journal: journal.path().display().to_string(),

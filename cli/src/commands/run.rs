@@ -14,6 +14,7 @@ use crate::error::CliError;
 use crate::history;
 use crate::job::{self, Goes, Show};
 use crate::offline_join;
+use crate::pace;
 use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
@@ -96,6 +97,8 @@ pub(crate) async fn run_playbook(
     let recipe = Recipe::of(args, mode, &playbooks, &pcs).text()?;
     let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
     plan.history = history::read(&journal.path());
+    plan.pace = args.pace.pace();
+    plan.pace.known = pace::known(&journal.path(), &playbooks.main.name, None);
     let statement = Statement {
         playbooks: &playbooks,
         mode,
@@ -106,6 +109,7 @@ pub(crate) async fn run_playbook(
         domain_user: passwords.domain_user(),
         given: passwords.given(),
         reboots: &plan.reboots,
+        pace: &plan.pace,
         credential_on_pcs: args.domain.allow_credential_on_pcs,
         directory: open.as_ref().map(|open| open.line(plan.offline_join)),
         journal: journal.path().display().to_string(),
@@ -158,5 +162,6 @@ pub(crate) fn show(args: &OutputArgs) -> Result<Show, CliError> {
     Ok(Show {
         output: args.output,
         webhook,
+        data_dir: args.data_dir.clone(),
     })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fleetmend_journal::JournalReader;
-use fleetmend_model::{RunId, RunMode};
+use fleetmend_model::{HostResult, RunId, RunMode};
 use fleetmend_report::{RunReport, format};
 
 use super::runs::{open, unreadable};
@@ -23,6 +23,10 @@ pub(crate) struct ShowArgs {
     /// Write it in this form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Output,
+    /// List only the names of the PCs that ended so, for --limit @FILE: a class as skipped, a
+    /// detail as error-budget, or both as skipped(error-budget)
+    #[arg(long, value_name = "OUTCOME", conflicts_with = "output")]
+    names: Option<String>,
     /// Read the journal in DIR instead of your data folder
     #[arg(long, value_name = "DIR", env = "FLEETMEND_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -32,6 +36,7 @@ const AFTER_HELP: &str = "\
 Examples:
   fleetmend show
   fleetmend show 019b2f --output json
+  fleetmend show 019b2f --names unreachable > rest.txt
 
 A run that goes on, or that was killed, is shown as far as it came: PCs that were being worked on
 are unknown, PCs that were waiting are skipped(not-reached).";
@@ -56,6 +61,10 @@ pub(crate) fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliErro
         .map_err(|error| unreadable(&path, error))?;
     lines?;
     report.settle();
+    if let Some(wanted) = &args.names {
+        printer.data(&names(&report, wanted))?;
+        return Ok(exit_code::OK);
+    }
     if !report.ended && report.mode != Some(RunMode::Exec) {
         unended(&reader, run, args.data_dir.as_deref(), printer);
     }
@@ -66,6 +75,18 @@ pub(crate) fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliErro
         printer,
     )?;
     Ok(exit_code::OK)
+}
+
+/// Returns the PCs that ended so, one a line.
+fn names(report: &RunReport, wanted: &str) -> String {
+    let ended_so = |result: &&HostResult| {
+        let outcome = &result.outcome;
+        outcome.class().name() == wanted
+            || outcome.detail().as_deref() == Some(wanted)
+            || outcome.to_string() == wanted
+    };
+    let results = report.results().filter(ended_so);
+    results.map(|result| format!("{}\n", result.host)).collect()
 }
 
 /// Says of a run without an end what it is about.

@@ -23,6 +23,8 @@ pub(crate) struct Fleet {
     pub(super) done: usize,
     pub(super) by_class: BTreeMap<OutcomeClass, usize>,
     pub(super) stopping: Option<Stopping>,
+    /// The batch that is worked on, and of how many; none if there is but one.
+    pub(super) batch: Option<(usize, usize)>,
     /// Columns of the longest name.
     pub(super) names: usize,
     running: HashMap<HostName, Running>,
@@ -87,6 +89,10 @@ impl Fleet {
                 // The time between the two says nothing of the rate.
                 self.started = None;
                 self.finishes.clear();
+            }
+            Event::BatchStarted { number, of, .. } => self.batch = Some((*number, *of)),
+            Event::ErrorsSpent(_) => {
+                self.stopping.get_or_insert(Stopping::Waiting);
             }
             Event::RunEnded { .. } => self.running.clear(),
             Event::Host { host, what } => return self.on_host(host, what, record.at),

@@ -118,6 +118,9 @@ fn parts(fleet: &Fleet, now: Timestamp) -> Vec<(String, Style)> {
     let plain = Style::new();
     let count = |class| fleet.by_class.get(&class).copied().unwrap_or(0);
     let mut parts = vec![(format!("{}/{} done", fleet.done, fleet.total), plain.bold())];
+    if let Some((number, of)) = fleet.batch {
+        parts.push((format!("batch {number} of {of}"), plain));
+    }
     let green = plain.fg_color(Some(AnsiColor::Green.into()));
     let healthy = if fleet.exec { "exit 0" } else { "healthy" };
     parts.push((format!("{} {healthy}", count(OutcomeClass::Healthy)), green));

@@ -29,6 +29,7 @@ fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> Stri
         window: "22:00-05:00".parse().ok(),
         at_once: 4,
     };
+    let pace = Pace::default();
     let mut statement = Statement {
         playbooks: &playbooks,
         mode: RunMode::Repair,
@@ -39,6 +40,7 @@ fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> Stri
         domain_user: None,
         given: Vec::new(),
         reboots: &reboots,
+        pace: &pace,
         credential_on_pcs: false,
         directory: Some(directory()),
         journal: "j".to_owned(),
@@ -135,6 +137,7 @@ fn what_must_be_asked_for_says_so_and_what_was_is_told() {
     let playbooks = Playbooks::load("trust-repair").unwrap().with(&set);
     let hosts = hosts(&[Platform::Windows]);
     let reboots = RebootPolicy::default();
+    let pace = Pace::default();
     let statement = |language| Statement {
         playbooks: &playbooks,
         mode: RunMode::Repair,
@@ -145,6 +148,7 @@ fn what_must_be_asked_for_says_so_and_what_was_is_told() {
         domain_user: None,
         given: Vec::new(),
         reboots: &reboots,
+        pace: &pace,
         credential_on_pcs: false,
         directory: Some(directory()),
         journal: "j".to_owned(),
@@ -206,6 +210,15 @@ fn restarts_are_costs_that_are_told_and_bounded() {
     let none = RebootPolicy::default();
     let playbooks = Playbooks::load("trust-repair").unwrap();
     let hosts = hosts(&[Platform::Windows]);
+    let pace = Pace {
+        batches: "1,5,rest".parse().unwrap(),
+        max_errors: "3,unreachable=50%".parse().unwrap(),
+        expected: vec!["blocked".parse().unwrap()],
+        per_site: Some(2),
+        per_dc: Some(9),
+        ramp: "5/s".parse().ok(),
+        ..Pace::default()
+    };
     let text = Statement {
         playbooks: &playbooks,
         mode: RunMode::Repair,
@@ -216,6 +229,7 @@ fn restarts_are_costs_that_are_told_and_bounded() {
         domain_user: None,
         given: vec![("rescue_admin", "fleetrescue")],
         reboots: &none,
+        pace: &pace,
         credential_on_pcs: true,
         directory: None,
         journal: "j".to_owned(),
@@ -224,5 +238,19 @@ fn restarts_are_costs_that_are_told_and_bounded() {
     assert!(
         text.contains("  restarts  none; up to 2 a PC with --max-reboots 2\n"),
         "{text}"
+    );
+    for line in [
+        "  batches   1: 1 PCs\n",
+        "  stops at  more failures than unreachable 50%, access-denied 3, blocked 3, not-repaired 3, \
+         verify-failed 3, unknown 3, needs-hands 3\n",
+        "  pace      at most 5/s begun, at most 2 of one site at once, at most 9 repaired at once of \
+         one domain controller\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let three = crate::pace::lines(&pace, 20);
+    assert_eq!(
+        three[0].1,
+        "3: 1, 5, 14 PCs; a new kind of failure in the first, other than blocked, stops the run"
     );
 }

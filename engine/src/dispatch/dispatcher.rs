@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use fleetmend_model::{CredentialRef, Event, Host, HostEvent, RunId};
+use fleetmend_model::{CredentialRef, ErrorsSpent, Event, Host, HostEvent, RunId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::Elsewhere;
@@ -15,11 +16,15 @@ use super::host_task::{Done, Shared, broken, run_host};
 use super::lanes::Lanes;
 use super::past::{Past, Seen};
 use super::plan::RunPlan;
+use super::queue::{Batch, batches};
 use super::ramp::Ramp;
+use super::rate::Throttle;
 use super::recorder::Recorder;
 use super::report::{RunEnd, RunReport};
 use super::run::{Ports, failure};
 use super::seed::seed;
+use super::spending::Spending;
+use super::stopped::ERROR_BUDGET;
 use crate::control::ControlReceiver;
 use crate::machine::{self, PcState, Stop};
 
@@ -31,8 +36,17 @@ pub(super) struct Dispatcher {
     tasks: JoinSet<Vec<Done>>,
     /// Which PCs a task answers for, should it not come back.
     charges: BTreeMap<Id, Vec<usize>>,
-    /// The PCs that were not begun, each with what is known of it.
+    throttle: Throttle,
+    /// The PCs of the present batch that were not begun, each with what is known of it.
     queue: VecDeque<(usize, PcState)>,
+    /// How many PCs of the present batch have no result.
+    open: usize,
+    later: VecDeque<Batch>,
+    /// The last batch whose beginning is in the journal.
+    begun: usize,
+    spending: Spending,
+    /// How the run used up its allowance of failures, if it did.
+    spent: Option<ErrorsSpent>,
     /// What events before a cut said of accounts.
     seen: Vec<Seen>,
     done: Vec<Option<Done>>,
@@ -64,21 +78,34 @@ impl Dispatcher {
             recorder,
             workers: workers.semaphore(),
             lanes: Lanes::new(plan.reboots.at_once),
+            sites: plan.pace.per_site.map(Lanes::new),
+            dcs: plan.pace.per_dc.map(Lanes::new),
+            slow_probes: Arc::new(Semaphore::new(
+                limits.slow_probes.min(Semaphore::MAX_PERMITS),
+            )),
+            spent: AtomicBool::new(false),
             elsewhere: Elsewhere::default(),
             run,
             soft,
             hard: CancellationToken::new(),
             plan,
         };
-        let (queue, done) = queue(&shared.plan, &mut past);
+        let sizes = shared.plan.pace.batches.split(shared.plan.hosts.len());
+        let (later, done) = batches(&shared.plan, &sizes, &mut past);
         Self {
+            throttle: Throttle::new(shared.plan.pace.ramp),
+            spending: Spending::new(shared.plan.pace.clone(), sizes),
             shared: Arc::new(shared),
             control: ports.control,
             probes,
             workers,
             tasks: JoinSet::new(),
             charges: BTreeMap::new(),
-            queue,
+            queue: VecDeque::new(),
+            open: 0,
+            later,
+            begun: past.batch,
+            spent: past.spent,
             seen: past.accounts,
             done,
             stop: Stop::No,
@@ -93,8 +120,17 @@ impl Dispatcher {
         let mut tick = tokio::time::interval(self.shared.plan.limits.ramp_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.reset();
-        while !self.queue.is_empty() || !self.tasks.is_empty() {
+        loop {
+            if self.open == 0 && !self.later.is_empty() {
+                self.next_batch().await;
+                continue;
+            }
             let queued = !self.queue.is_empty();
+            if !queued && self.tasks.is_empty() {
+                break;
+            }
+            let early = queued && self.throttle.is_early();
+            let next = self.throttle.next();
             tokio::select! {
                 biased;
                 () = halt.cancelled(), if !self.halted => self.on_halt(),
@@ -106,10 +142,66 @@ impl Dispatcher {
                     self.probes.grow();
                     self.workers.grow();
                 }
-                Ok(slot) = probes.clone().acquire_owned(), if queued => self.begin(slot),
+                () = sleep_until(next), if early => {}
+                Ok(slot) = probes.clone().acquire_owned(), if queued && !early => self.begin(slot),
             }
         }
         self.report()
+    }
+
+    /// Takes the next batch on. Nothing is under way meanwhile but what must be said.
+    async fn next_batch(&mut self) {
+        let Some(batch) = self.later.pop_front() else {
+            return;
+        };
+        self.spending.begin(batch.number);
+        let done = batch.done.iter().filter_map(|index| self.done.get(*index));
+        let mut spent = None;
+        for done in done.flatten() {
+            spent = spent.or(self.spending.take(&done.result, done.tried));
+        }
+        let hosts = batch.done.len() + batch.waiting.len();
+        self.open = batch.waiting.len();
+        self.queue = batch.waiting;
+        if self.stop != Stop::No || self.halted {
+            return;
+        }
+        if let Some(spent) = self.spent.clone().or(spent) {
+            self.only_finish(spent);
+        } else if self.spending.batches() > 1 && batch.number > self.begun && self.open > 0 {
+            self.begun = batch.number;
+            let (number, of) = (batch.number, self.spending.batches());
+            let event = Event::BatchStarted { number, of, hosts };
+            // If it cannot be stored, the recorder has said so to everyone.
+            let _ = self.shared.recorder.record(event).await;
+        }
+    }
+
+    /// Goes on only with PCs amid a repair: the allowance of failures was used up before the cut.
+    fn only_finish(&mut self, spent: ErrorsSpent) {
+        let amid = |(_, state): &(usize, PcState)| state.rung.is_some();
+        let queue = std::mem::take(&mut self.queue);
+        let (amid, others): (VecDeque<_>, VecDeque<_>) = queue.into_iter().partition(amid);
+        self.queue = others;
+        self.say_spent(spent);
+        self.queue = amid;
+    }
+
+    /// More PCs failed than may: what runs comes to an end in good order, and nothing is begun.
+    fn on_spent(&mut self, spent: ErrorsSpent) {
+        self.shared.spent.store(true, Ordering::Relaxed);
+        self.say_spent(spent);
+        self.shared.soft.cancel();
+    }
+
+    fn say_spent(&mut self, mut spent: ErrorsSpent) {
+        let said = self.spent.is_some();
+        if !said {
+            let later = self.later.iter().map(|batch| batch.waiting.len());
+            spent.left = self.queue.len() + later.sum::<usize>();
+            self.spent = Some(spent.clone());
+        }
+        self.skip_queue(ERROR_BUDGET, (!said).then_some(Event::ErrorsSpent(spent)));
     }
 
     fn begin(&mut self, slot: OwnedSemaphorePermit) {
@@ -119,6 +211,7 @@ impl Dispatcher {
         let Some(host) = self.shared.plan.hosts.get(index).cloned() else {
             return;
         };
+        self.throttle.begun();
         let shared = self.shared.clone();
         let task = self
             .tasks
@@ -133,32 +226,34 @@ impl Dispatcher {
         if stop == Stop::Cut {
             self.shared.hard.cancel();
         }
-        let recorder = self.shared.recorder.clone();
         let event = Event::Interrupted {
             cut: stop == Stop::Cut,
         };
-        self.tasks.spawn(async move {
-            // If it cannot be stored, the recorder has said so to everyone.
-            let _ = recorder.record(event).await;
-            Vec::new()
-        });
-        self.skip_queue("interrupted");
+        self.skip_queue("interrupted", Some(event));
     }
 
     fn on_halt(&mut self) {
         self.halted = true;
-        self.skip_queue("journal");
+        self.skip_queue("journal", None);
     }
 
-    /// Gives every PC that was not begun its result.
-    fn skip_queue(&mut self, why: &'static str) {
-        if self.queue.is_empty() {
+    /// Says why, and gives every PC that was not begun its result.
+    fn skip_queue(&mut self, why: &'static str, event: Option<Event>) {
+        let mut queue = std::mem::take(&mut self.queue);
+        for mut batch in self.later.drain(..) {
+            self.open += batch.waiting.len();
+            queue.append(&mut batch.waiting);
+        }
+        if queue.is_empty() && event.is_none() {
             return;
         }
-        let queue = std::mem::take(&mut self.queue);
         let shared = self.shared.clone();
         let charge = queue.iter().map(|(index, _)| *index).collect();
         let task = self.tasks.spawn(async move {
+            if let Some(event) = event {
+                // If it cannot be stored, the recorder has said so to everyone.
+                let _ = shared.recorder.record(event).await;
+            }
             let each = queue.into_iter();
             let each = each.map(|(index, state)| skip(&shared, index, state, why));
             // As many at once as run at most, so that the journal can store them together.
@@ -177,10 +272,7 @@ impl Dispatcher {
             Ok((id, all)) => {
                 self.charges.remove(&id);
                 for done in all {
-                    let index = done.index;
-                    if let Some(place) = self.done.get_mut(index) {
-                        *place = Some(done);
-                    }
+                    self.settle(done);
                 }
             }
             Err(error) => {
@@ -193,6 +285,19 @@ impl Dispatcher {
         }
     }
 
+    /// Keeps the result of a PC, and counts it.
+    fn settle(&mut self, done: Done) {
+        self.open = self.open.saturating_sub(1);
+        let may_go_on = self.spent.is_none() && self.stop == Stop::No && !self.halted;
+        let spent = self.spending.take(&done.result, done.tried);
+        if let Some(place) = self.done.get_mut(done.index) {
+            *place = Some(done);
+        }
+        if let Some(spent) = spent.filter(|_| may_go_on) {
+            self.on_spent(spent);
+        }
+    }
+
     /// Gives a PC whose task did not come back its result.
     fn mourn(&mut self, index: usize) {
         let Some(host) = self.shared.plan.hosts.get(index).cloned() else {
@@ -200,13 +305,12 @@ impl Dispatcher {
         };
         let result = broken(&PcState::default()).into_result(host.name.clone(), 0);
         let event = finished(&host, result.clone());
-        if let Some(place) = self.done.get_mut(index) {
-            *place = Some(Done {
-                index,
-                result,
-                exec: None,
-            });
-        }
+        self.settle(Done {
+            index,
+            result,
+            exec: None,
+            tried: false,
+        });
         let recorder = self.shared.recorder.clone();
         self.tasks.spawn(async move {
             // If it cannot be stored, the report still has it.
@@ -242,6 +346,8 @@ impl Dispatcher {
                 place: refusal.place,
                 code: refusal.code,
             }
+        } else if let Some(spent) = self.spent {
+            RunEnd::ErrorsSpent(spent)
         } else {
             RunEnd::Complete
         };
@@ -257,29 +363,6 @@ impl Dispatcher {
     }
 }
 
-/// Returns the PCs without a result, those amid a repair first, and the results that there are.
-fn queue(plan: &RunPlan, past: &mut Past) -> (VecDeque<(usize, PcState)>, Vec<Option<Done>>) {
-    let mut amid = VecDeque::new();
-    let mut others = VecDeque::new();
-    let mut done = Vec::with_capacity(plan.hosts.len());
-    for (index, host) in plan.hosts.iter().enumerate() {
-        let state = past.take(&host.name);
-        let ended = state.result.clone().map(|result| Done {
-            index,
-            result,
-            exec: None,
-        });
-        match &ended {
-            Some(_) => {}
-            None if state.rung.is_some() => amid.push_back((index, state)),
-            None => others.push_back((index, state)),
-        }
-        done.push(ended);
-    }
-    amid.append(&mut others);
-    (amid, done)
-}
-
 async fn skip(shared: &Shared, index: usize, state: PcState, why: &'static str) -> Done {
     let name = shared.plan.hosts.get(index).map(|host| host.name.clone());
     let name = name.unwrap_or_else(|| fleetmend_model::HostName(String::new()));
@@ -292,6 +375,7 @@ async fn skip(shared: &Shared, index: usize, state: PcState, why: &'static str) 
         index,
         result,
         exec: None,
+        tried: false,
     }
 }
 

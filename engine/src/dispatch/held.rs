@@ -86,6 +86,11 @@ impl Pc {
         let Some(plan) = program.rungs.get(&rung) else {
             return Ok(None);
         };
+        match self.take_dc().await? {
+            Turn::Now => {}
+            Turn::ThinkAgain => return Ok(None),
+            Turn::End(ending) => return Ok(Some(ending)),
+        }
         if plan.reboots() {
             match self.take_lane(&program).await? {
                 Turn::Now => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fleetmend_directory::Directory;
@@ -23,6 +24,7 @@ use super::held::Held;
 use super::lanes::{Lane, Lanes};
 use super::plan::RunPlan;
 use super::recorder::{Halted, Recorder};
+use super::stopped::over_budget;
 use crate::credential_source::CredentialSource;
 use crate::machine::{self, Action, Context, Ending, PcState, Stop, Work};
 use crate::prober::Prober;
@@ -46,6 +48,14 @@ pub(super) struct Shared {
     pub(super) workers: Arc<Semaphore>,
     /// Who may be amid a rung that restarts PCs.
     pub(super) lanes: Lanes,
+    /// Who may be worked on of each site.
+    pub(super) sites: Option<Lanes>,
+    /// Who may be amid a rung of each domain controller.
+    pub(super) dcs: Option<Lanes>,
+    /// Places for PCs whose probe was not answered at once.
+    pub(super) slow_probes: Arc<Semaphore>,
+    /// Whether too many PCs have failed, and the run ends for that.
+    pub(super) spent: AtomicBool,
     /// Who may use the PCs on which steps for other PCs run.
     pub(super) elsewhere: Elsewhere,
     /// Which run it is, for those who find a PC held by it.
@@ -71,6 +81,8 @@ pub(super) struct Done {
     pub(super) index: usize,
     pub(super) result: HostResult,
     pub(super) exec: Option<ExecOutput>,
+    /// Whether a rung ran on it, whatever came of it.
+    pub(super) tried: bool,
 }
 
 /// Works on one PC until it has its result, whatever breaks. `slot` is its place among the
@@ -91,6 +103,7 @@ pub(super) async fn run_host(
         index,
         result,
         exec: pc.output,
+        tried: !pc.state.tried.is_empty(),
     }
 }
 
@@ -127,6 +140,9 @@ pub(super) struct Pc {
     pub(super) clock: PhaseClock,
     /// Leave to be amid a rung that restarts the PC.
     pub(super) lane: Option<Lane>,
+    /// Its place at its site, and at the domain controller of the rung in progress.
+    pub(super) site: Option<Lane>,
+    pub(super) dc: Option<(String, Lane)>,
     /// What was found is too old to be acted upon.
     pub(super) aged: bool,
     pub(super) output: Option<ExecOutput>,
@@ -165,6 +181,8 @@ impl Pc {
             made: BTreeMap::new(),
             clock: PhaseClock::default(),
             lane: None,
+            site: None,
+            dc: None,
             aged: false,
             output: None,
             slot: Slot::Probe(slot),
@@ -191,7 +209,7 @@ impl Pc {
             return Ok(machine::playbook_error(&self.state, error));
         }
         if self.state.rung.is_some() {
-            self.retake_lane().await?;
+            self.retake_turns().await?;
         }
         loop {
             if self.shared.recorder.halted() {
@@ -285,6 +303,7 @@ impl Pc {
             self.held.clear();
             self.made.clear();
             self.lane = None;
+            self.dc = None;
         }
         if let HostEvent::StepEnded { step, .. } = &event {
             // What it was given for is over.
@@ -322,10 +341,13 @@ impl Pc {
     }
 
     async fn finish(&mut self, ending: Ending) -> HostResult {
+        let spent = self.shared.spent.load(Ordering::Relaxed);
+        let ending = if spent { over_budget(ending) } else { ending };
         let result = self.result(ending);
         self.held.clear();
         self.made.clear();
         self.lane = None;
+        self.dc = None;
         let event = self.event(HostEvent::Finished {
             result: result.clone(),
         });

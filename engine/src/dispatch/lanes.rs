@@ -1,4 +1,4 @@
-//! How many PCs of one site, or of one domain controller, restart at once.
+//! How many PCs of one site, or of one domain controller, restart at once; how long they wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +34,7 @@ impl Lanes {
     }
 
     /// Returns leave if there is room in every lane now.
-    fn try_enter(&self, names: &[String]) -> Option<Lane> {
+    pub(super) fn try_enter(&self, names: &[String]) -> Option<Lane> {
         let permits = names
             .iter()
             .map(|name| self.lane(name).try_acquire_owned().ok());
@@ -42,7 +42,7 @@ impl Lanes {
     }
 
     /// Waits until there is room in every lane.
-    async fn enter(&self, names: &[String]) -> Lane {
+    pub(super) async fn enter(&self, names: &[String]) -> Lane {
         let mut permits = Vec::with_capacity(names.len());
         // All PCs take them in one order, so that none waits for another in a circle.
         for name in names {
@@ -91,22 +91,33 @@ impl Pc {
             Err(ending) => return Ok(Turn::End(*ending)),
         };
         let shared = self.shared.clone();
-        self.lane = shared.lanes.try_enter(&names);
-        if self.lane.is_some() {
-            return Ok(Turn::Now);
+        let (lane, turn) = self.enter(&shared.lanes, &names).await?;
+        self.lane = lane;
+        Ok(turn)
+    }
+
+    /// Returns leave in these lanes: at once, or after a wait without a session and without a
+    /// worker's slot.
+    pub(super) async fn enter(
+        &mut self,
+        lanes: &Lanes,
+        names: &[String],
+    ) -> Result<(Option<Lane>, Turn), Halted> {
+        if let Some(lane) = lanes.try_enter(names) {
+            return Ok((Some(lane), Turn::Now));
         }
+        let shared = self.shared.clone();
         self.give_up_session().await;
         let start = Instant::now();
         let lane = tokio::select! {
             biased;
             () = shared.recorder.halt().cancelled() => return Err(Halted),
-            () = shared.soft.cancelled() => return Ok(Turn::ThinkAgain),
-            lane = shared.lanes.enter(&names) => lane,
+            () = shared.soft.cancelled() => return Ok((None, Turn::ThinkAgain)),
+            lane = lanes.enter(names) => lane,
         };
-        self.lane = Some(lane);
-        self.aged = start.elapsed() >= shared.plan.limits.restart.facts;
+        self.aged |= start.elapsed() >= shared.plan.limits.restart.facts;
         self.connect().await?;
-        Ok(Turn::ThinkAgain)
+        Ok((Some(lane), Turn::ThinkAgain))
     }
 
     /// Takes the place again that the PC had in its lanes before the run was cut.

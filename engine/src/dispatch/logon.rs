@@ -25,11 +25,11 @@ impl Pc {
     pub(super) async fn reach(&mut self) -> Result<Box<dyn Session>, Unmade> {
         let soft = self.shared.soft.clone();
         if matches!(self.slot, Slot::Probe(_)) {
-            let time = self.shared.plan.limits.connect;
-            self.probe(time, &soft)
-                .await
-                .map_err(|error| told(&error))?;
+            let probed = self.first_probe(&soft).await;
+            probed.map_err(|error| told(&error))?;
         }
+        let turn = self.take_site(&soft).await;
+        turn.map_err(|error| told(&error))?;
         self.take_worker(&soft)
             .await
             .map_err(|error| told(&error))?;
@@ -60,15 +60,7 @@ impl Pc {
         time: Duration,
         token: &CancellationToken,
     ) -> Result<(), ConnectError> {
-        let limits = Limits::within(time, token);
-        let probe = self.shared.prober.probe(&self.host, &limits);
-        tokio::select! {
-            biased;
-            () = token.cancelled() => Err(ConnectError::Cancelled),
-            probed = timeout(time + GRACE, probe) => {
-                probed.unwrap_or_else(|_| Err(timed_out(&self.host)))
-            }
-        }
+        self.shared.probe(&self.host, time, token).await
     }
 
     /// Logs on with the account that is in use, once.
@@ -112,6 +104,24 @@ impl Pc {
 }
 
 impl Shared {
+    /// Asks whether anything answers.
+    pub(super) async fn probe(
+        &self,
+        host: &Host,
+        time: Duration,
+        token: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        let limits = Limits::within(time, token);
+        let probe = self.prober.probe(host, &limits);
+        tokio::select! {
+            biased;
+            () = token.cancelled() => Err(ConnectError::Cancelled),
+            probed = timeout(time + GRACE, probe) => {
+                probed.unwrap_or_else(|_| Err(timed_out(host)))
+            }
+        }
+    }
+
     /// Logs on at a host with this account, once; a domain's account only if it may be used.
     pub(super) async fn open(
         &self,

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetmend_model::{
-    Event, HostEvent, HostName, HostResult, Phase, Place, Record, RunMode, StepEnd, StepRef,
+    ErrorsSpent, Event, HostEvent, HostName, HostResult, Phase, Place, Record, RunMode, StepEnd,
+    StepRef,
 };
 
 use super::plan::RunPlan;
@@ -19,6 +20,10 @@ const LDAP_INVALID_CREDENTIALS: i64 = 49;
 pub struct Past {
     begun: Option<Begun>,
     ended: bool,
+    /// The batch that began last; 0: none did.
+    pub(super) batch: usize,
+    /// How it used up its allowance of failures, if it did.
+    pub(super) spent: Option<ErrorsSpent>,
     states: BTreeMap<HostName, PcState>,
     pub(super) accounts: Vec<Seen>,
     /// PCs whose step was cut, and has been counted as a use of its account.
@@ -118,6 +123,8 @@ impl Past {
             Event::Host { host, what } => self.on_host(host, what),
             Event::Resumed { .. } => self.resume(),
             Event::Interrupted { .. } => {}
+            Event::BatchStarted { number, .. } => self.batch = *number,
+            Event::ErrorsSpent(spent) => self.spent = Some(spent.clone()),
             Event::RunEnded { .. } => self.ended = true,
         }
     }

@@ -82,6 +82,8 @@ pub struct RunLimits {
     pub max_concurrency: usize,
     /// PCs that are probed or wait for a worker's slot at once.
     pub probe_concurrency: usize,
+    /// PCs beyond these whose probe was not answered within half a second, and goes on.
+    pub slow_probes: usize,
     /// How many PCs are begun at once; the bound doubles every [`RunLimits::ramp_interval`].
     pub ramp_start: usize,
     /// How often the ramp grows.
@@ -105,6 +107,8 @@ impl Default for RunLimits {
         Self {
             max_concurrency: 256,
             probe_concurrency: 1024,
+            // With three ports each no more sockets than macOS gives a process.
+            slow_probes: 2048,
             // A thousand PCs are begun within 150 ms: less than most links take for one exchange.
             ramp_start: 128,
             ramp_interval: Duration::from_millis(50),

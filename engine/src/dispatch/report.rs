@@ -1,6 +1,6 @@
 //! What a run gives back.
 
-use fleetmend_model::{HostName, HostResult, Place, RunId};
+use fleetmend_model::{ErrorsSpent, HostName, HostResult, Place, RunId};
 use fleetmend_transport::ExecOutput;
 
 use crate::exit_code;
@@ -41,6 +41,9 @@ pub enum RunEnd {
         /// The Win32 code; a refused logon has none.
         code: Option<i64>,
     },
+    /// More PCs failed in one way than may, or one of the first batch in a new way; no further PC
+    /// was begun.
+    ErrorsSpent(ErrorsSpent),
     /// The journal failed, and nothing was done to any PC any more.
     JournalLost(JournalError),
 }
@@ -50,7 +53,7 @@ impl RunEnd {
     pub fn exit_code(&self, results: &[HostResult]) -> i32 {
         match self {
             Self::Interrupted => exit_code::INTERRUPTED,
-            Self::CredentialRefused { .. } => exit_code::SAFETY,
+            Self::CredentialRefused { .. } | Self::ErrorsSpent(_) => exit_code::SAFETY,
             Self::JournalLost(_) => exit_code::NOT_ALL_WELL,
             Self::Complete => {
                 if results

@@ -328,12 +328,13 @@ async fn dead_pcs_do_not_stall_the_living() {
     let report = run_world(&mixed, plan, quiet()).await;
     let together = start.elapsed();
     assert_eq!(outcomes(&report)["healthy"], 400);
-    // 3600 dead at 1024 a time and 10 s each; a worker's slot each would take 2250 s.
+    // 3600 dead at up to 3072 a time and 10 s each; a worker's slot each would take 2250 s.
     assert!(
         together < Duration::from_secs(45),
         "{together:?} (alone {alone:?})"
     );
-    assert!(mixed.most_probes.load(Ordering::SeqCst) <= 1024);
+    // Beside those that are asked first, those that did not answer at once.
+    assert!(mixed.most_probes.load(Ordering::SeqCst) <= 1024 + 2048);
     assert!(mixed.most_sessions.load(Ordering::SeqCst) <= 16);
 }
 
