@@ -86,11 +86,45 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// The next batch begins; every PC of those before has its result. A run in one batch has none.
+    BatchStarted {
+        /// Which one; the first is 1.
+        number: usize,
+        /// How many batches there are.
+        of: usize,
+        /// How many PCs it has, those included that had their result before a cut.
+        hosts: usize,
+    },
+    /// Too many PCs failed, or one of the first batch in a new way: no further PC is begun.
+    ErrorsSpent(ErrorsSpent),
     /// The run is over; every host has its result.
     RunEnded {
         /// The exit code of the process.
         exit_code: i32,
     },
+}
+
+/// How a run used up its allowance of failures of one class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorsSpent {
+    /// In which batch; the first is 1.
+    pub batch: usize,
+    /// How many batches the run has.
+    pub of: usize,
+    /// The class of the failures: that of the outcome, or `verify-failed`.
+    pub class: String,
+    /// The kind of the failure, if it stopped the run because it is new:
+    /// `not-repaired(no-account(1787))`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// How many PCs failed so: in the run, or in the batch if a share of it is allowed.
+    pub count: usize,
+    /// How many were allowed to.
+    pub allowed: usize,
+    /// The PCs that failed so.
+    pub hosts: Vec<HostName>,
+    /// How many PCs had not been begun, and are not any more.
+    pub left: usize,
 }
 
 /// Who runs fleetmend, and from where, as far as the system tells it.
