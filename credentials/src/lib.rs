@@ -8,6 +8,7 @@ pub mod ansible_vault;
 mod nearest;
 pub mod settings;
 mod source;
+pub mod sources;
 mod store;
 mod template;
 pub mod vault;

@@ -25,6 +25,8 @@ pub struct ActiveDirectory {
     pub(crate) access: Arc<Access>,
     controllers: OnceCell<Vec<Arc<Controller>>>,
     pub(crate) recycle_bin: OnceCell<bool>,
+    /// Which attributes of LAPS the schema has.
+    pub(crate) laps_schema: OnceCell<Vec<String>>,
     pub(crate) probed: Mutex<Vec<Probed>>,
     /// Which host each account's new password was given to.
     pub(crate) given: Given,
@@ -71,6 +73,7 @@ impl ActiveDirectory {
             }),
             controllers: OnceCell::new(),
             recycle_bin: OnceCell::new(),
+            laps_schema: OnceCell::new(),
             probed: Mutex::default(),
             given: Given::default(),
             provisioning: Mutex::default(),

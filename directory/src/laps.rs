@@ -1,5 +1,7 @@
 //! The local administrator's password that LAPS keeps in the directory.
 
+mod candidates;
+
 use std::sync::Arc;
 
 use fleetmend_model::Secret;
@@ -13,6 +15,8 @@ use crate::entry::Entry;
 use crate::operation::Question;
 use crate::time::filetime;
 use crate::{ActiveDirectory, DirectoryError, Limit};
+
+pub use candidates::{Candidates, LapsMissing};
 
 const PASSWORD: &str = "msLAPS-Password";
 const ENCRYPTED: &str = "msLAPS-EncryptedPassword";
@@ -106,7 +110,11 @@ impl ActiveDirectory {
         entry.wipe(PASSWORD);
         entry.wipe(LEGACY_PASSWORD);
         if [&windows, &legacy].contains(&&LapsReading::Empty) {
-            let known = known_attributes(&controller, &session, limit).await?;
+            // The schema does not change within a run.
+            let known = self
+                .laps_schema
+                .get_or_try_init(|| known_attributes(&controller, &session, limit))
+                .await?;
             for (reading, attribute) in [(&mut windows, PASSWORD), (&mut legacy, LEGACY_PASSWORD)] {
                 let there = known
                     .iter()
@@ -190,7 +198,8 @@ fn unread(entry: &Entry, expiry: &str) -> LapsReading {
 
 /// Reads `{"n":"Administrator","t":"1d8161b41c41cde","p":"…"}`: account, FILETIME in hex,
 /// password (Microsoft, "Windows LAPS schema extensions reference").
-fn parse(json: &[u8]) -> Option<LapsPassword> {
+#[doc(hidden)]
+pub fn parse(json: &[u8]) -> Option<LapsPassword> {
     #[derive(Deserialize)]
     struct Kept {
         n: String,

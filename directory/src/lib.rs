@@ -39,7 +39,9 @@ pub use active_directory::{ActiveDirectory, Proof};
 pub use error::{DirectoryError, TlsSettingsError};
 pub use filter::{Filter, FilterError};
 pub use inventory::{ComputerQuery, ListedComputer};
-pub use laps::{Laps, LapsPassword, LapsReading};
+#[doc(hidden)]
+pub use laps::parse as parse_laps;
+pub use laps::{Candidates, Laps, LapsMissing, LapsPassword, LapsReading};
 pub use limit::{Ended, Limit};
 pub use lockout::{AccountState, LockoutPolicy};
 pub use port::{Acted, ActionError, ActionRequest, Directory};

@@ -1,0 +1,5 @@
+//! The places where secrets are kept.
+
+mod laps;
+
+pub use laps::{LapsReader, LapsSource};
