@@ -1,5 +1,6 @@
 //! The run journal in SQLite.
 //!
+//! [`SqliteJournal`] appends the events of one run; an append returns once its event is safe on
 //! disk. [`JournalReader`] reads any run, also while it is being written and after its process
 //! was killed; [`SqliteJournal::resume`] goes on with it. Why it is built so stands in
 //! `docs/decisions/journal-sqlite.md` and `docs/decisions/resume.md`; of its audit trail

@@ -85,6 +85,14 @@ impl Trail {
                 ("run-resumed", json!({"version": version, "by": by}))
             }
             Event::Interrupted { cut } => ("interrupted", json!({"cut": cut})),
+            Event::BatchStarted { .. } => return None,
+            Event::ErrorsSpent(spent) => {
+                let body = json!({
+                    "class": spent.class, "count": spent.count, "allowed": spent.allowed,
+                    "left": spent.left,
+                });
+                ("errors-spent", body)
+            }
             Event::RunEnded { exit_code } => ("run-ended", json!({"exit_code": exit_code})),
             Event::Host { host, what } => return self.on_pc(host, what),
         })
