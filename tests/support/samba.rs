@@ -70,7 +70,7 @@ pub struct Members {
 
 /// Wrong passwords that lock an account: more than winbindd spends by itself with a wrong secret
 /// while a test is going on.
-const LOCKOUT: &str = "50";
+const LOCKOUT: u32 = 50;
 
 /// What a command on a node said.
 #[derive(Debug, Clone)]
@@ -144,6 +144,12 @@ impl Domain {
 
     /// Builds a domain; `None`, and a visible word, where this machine cannot.
     pub fn up(members: Members) -> Option<Self> {
+        Self::up_with_lockout(members, LOCKOUT)
+    }
+
+    /// The same, with an own number of wrong passwords that lock an account. A member whose secret
+    /// is wrong gets there by itself.
+    pub fn up_with_lockout(members: Members, lockout: u32) -> Option<Self> {
         if !Self::is_possible() {
             return None;
         }
@@ -154,7 +160,8 @@ impl Domain {
         let mut keeper = Command::new(recipe())
             .args(["up", "--members", &members.winbind.to_string()])
             .args(["--adcli", &members.adcli.to_string()])
-            .args(["--lockout", LOCKOUT, "--range", &range.to_string()])
+            .args(["--lockout", &lockout.to_string()])
+            .args(["--range", &range.to_string()])
             .arg(folder.path().join("domain"))
             .env_clear()
             .env("PATH", PATH)
