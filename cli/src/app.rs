@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    check, completion, demo, directory, exec, handoff, inventory, lab, playbook, resume, run, runs,
+    audit, check, completion, demo, directory, exec, handoff, inventory, lab, playbook, resume, run, runs,
     show,
 };
 use crate::error::CliError;
@@ -64,6 +64,7 @@ fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {
         Command::Playbook(args) => playbook::cmd_playbook(args, printer),
         Command::Runs(args) => runs::cmd_runs(args, printer),
         Command::Show(args) => show::cmd_show(args, printer),
+        Command::Audit(args) => audit::cmd_audit(args, printer),
         Command::Handoff(args) => block_on(handoff::cmd_handoff(args, printer)),
         Command::Completion(args) => completion::cmd_completion(args, printer),
         Command::Run(args) => block_on(run::cmd_run(args, printer)),

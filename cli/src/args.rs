@@ -94,6 +94,7 @@ pub(crate) enum Command {
     Playbook(commands::playbook::PlaybookArgs),
     Runs(commands::runs::RunsArgs),
     Show(commands::show::ShowArgs),
+    Audit(commands::audit::AuditArgs),
     Handoff(commands::handoff::HandoffArgs),
     Completion(commands::completion::CompletionArgs),
 }

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod demo;

@@ -91,7 +91,7 @@ pub(crate) async fn execute(
     printer: &Printer,
 ) -> Result<Ended, CliError> {
     let wiring = Wiring::new(passwords, directory, journal, plan.limits.connect);
-    let ended = follow(goes, plan, wiring, show, printer).await;
+    let ended = follow(goes, plan, wiring, journal, show, printer).await;
     journal.close().await;
     ended
 }
@@ -100,6 +100,7 @@ async fn follow(
     goes: Goes,
     plan: RunPlan,
     wiring: Wiring,
+    stored: &RunJournal,
     show: &Show,
     printer: &Printer,
 ) -> Result<Ended, CliError> {
@@ -128,7 +129,10 @@ async fn follow(
     let engine = tokio::spawn(async move {
         match past {
             None => Ok(fleetmend_engine::run(plan, ports).await),
-            Some(past) => fleetmend_engine::resume(plan, ports, past, operator_name()).await,
+            Some(past) => {
+                let by = plan.operator.as_ref().map(|by| by.account.clone());
+                fleetmend_engine::resume(plan, ports, past, by).await
+            }
         }
     });
     let left = view.follow(records, &operator).await;
@@ -140,7 +144,7 @@ async fn follow(
         printer
             .warning("left at once; what was running on PCs is unknown, the journal has the rest");
         report.settle();
-        notify(show, &report, printer).await;
+        notify(show, &report, stored, printer).await;
         return Ok(Ended {
             report,
             exit_code: exit_code::INTERRUPTED,
@@ -156,19 +160,12 @@ async fn follow(
         pace::say_spent(spent, &outcome, show.data_dir.as_deref(), printer);
     }
     let exit_code = u8::try_from(outcome.exit_code).unwrap_or(exit_code::NOT_WELL);
-    notify(show, &report, printer).await;
+    notify(show, &report, stored, printer).await;
     match view_error {
         Some(error) => return Err(error),
         None => result(&report, mode, show.output, printer)?,
     }
     Ok(Ended { report, exit_code })
-}
-
-/// The account under which fleetmend runs, for the journal.
-fn operator_name() -> Option<String> {
-    let names = ["USER", "LOGNAME", "USERNAME"];
-    let mut found = names.iter().filter_map(|name| std::env::var(name).ok());
-    found.find(|name| !name.is_empty())
 }
 
 /// Gives the result of a run to standard output.
@@ -307,8 +304,8 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
     }
 }
 
-async fn notify(show: &Show, report: &RunReport, printer: &Printer) {
+async fn notify(show: &Show, report: &RunReport, stored: &RunJournal, printer: &Printer) {
     if let Some(webhook) = &show.webhook {
-        webhook.notify(report, printer).await;
+        webhook.notify(report, stored.head(), printer).await;
     }
 }

@@ -18,6 +18,7 @@ use crate::credentials;
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::inventories;
+use crate::operator;
 use crate::playbooks::{Playbooks, meant_for};
 use crate::printer::Printer;
 use crate::restart_pace::restart_limits;
@@ -194,7 +195,7 @@ fn base(mode: RunMode, job: Job, pcs: &Pcs, logon: &LogonArgs) -> RunPlan {
         language: Language::default(),
         default_credential: CredentialRef(credentials::DEFAULT.to_owned()),
         pace: Pace::default(),
-        operator: None,
+        operator: Some(operator::current()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         limits: RunLimits {
             max_concurrency: logon.max_concurrency,

@@ -1,5 +1,7 @@
 //! What a run was begun with, kept in the journal so that it can go on: everything but secrets.
 
+mod terms;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;

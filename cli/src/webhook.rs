@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetmend_journal::Head;
 use fleetmend_model::HostResult;
 use fleetmend_report::{RunReport, Summary};
 use reqwest::{Client, Url, redirect};
@@ -25,6 +26,9 @@ struct Message<'a> {
     #[serde(flatten)]
     summary: Summary,
     not_well: Vec<&'a HostResult>,
+    /// The end of the audit trail: here it is out of reach of whoever may write the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_head: Option<Head>,
 }
 
 impl Webhook {
@@ -45,9 +49,9 @@ impl Webhook {
     }
 
     /// Posts the summary of a run, once.
-    pub(crate) async fn notify(&self, report: &RunReport, printer: &Printer) {
+    pub(crate) async fn notify(&self, report: &RunReport, head: Option<Head>, printer: &Printer) {
         let host = self.0.host_str().unwrap_or_default();
-        match self.post(report).await {
+        match self.post(report, head).await {
             Ok(status) if status.is_success() => printer.note(&format!("notified {host}")),
             Ok(status) => {
                 printer.warning(&format!("failed to notify {host}: it answered {status}"))
@@ -61,7 +65,11 @@ impl Webhook {
         }
     }
 
-    async fn post(&self, report: &RunReport) -> reqwest::Result<reqwest::StatusCode> {
+    async fn post(
+        &self,
+        report: &RunReport,
+        head: Option<Head>,
+    ) -> reqwest::Result<reqwest::StatusCode> {
         install_crypto();
         let client = Client::builder()
             .timeout(TIMEOUT)
@@ -70,14 +78,14 @@ impl Webhook {
             .build()?;
         let answer = client
             .post(self.0.clone())
-            .json(&message(report))
+            .json(&message(report, head))
             .send()
             .await?;
         Ok(answer.status())
     }
 }
 
-fn message(report: &RunReport) -> Message<'_> {
+fn message(report: &RunReport, audit_head: Option<Head>) -> Message<'_> {
     let summary = Summary::of(report);
     let state = match (summary.ended, summary.interrupted) {
         (_, true) => "was interrupted",
@@ -92,6 +100,7 @@ fn message(report: &RunReport) -> Message<'_> {
         ),
         summary,
         not_well: report.not_well(),
+        audit_head,
     }
 }
 

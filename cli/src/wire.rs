@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use fleetmend_directory::Directory;
 use fleetmend_engine::{AccountBudget, CredentialSource, Journal, NoBudget, Prober, TcpProber};
-use fleetmend_journal::{SqliteJournal, StorageError};
+use fleetmend_journal::{Beginning, Head, SqliteJournal, StorageError};
 use fleetmend_model::{Record, RunId};
 use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
 
 use crate::credentials::Passwords;
 use crate::data_dir::data_dir;
 use crate::error::CliError;
+use crate::operator;
 use crate::quoted::quoted;
+use crate::recipe::Recipe;
 
 /// The journal's name in its folder; it holds every run.
 pub(crate) const JOURNAL: &str = "journal.sqlite";
@@ -68,12 +70,18 @@ impl RunJournal {
         Self::create(given, SqliteJournal::create)
     }
 
-    /// The same, and keeps what the run is begun with.
+    /// The same, and keeps what the run is begun with: the plan to go on with it, and the terms
+    /// for the audit trail.
     ///
     /// # Errors
     /// It cannot be opened or written.
     pub(crate) fn open_with(given: Option<&Path>, plan: String) -> Result<Self, CliError> {
-        Self::create(given, |path| SqliteJournal::create_with_plan(path, plan))
+        // The trail tells what the journal keeps, so it is taken from the same text.
+        let terms = Some(Recipe::read(&plan)?.terms());
+        let plan = Some(plan);
+        Self::create(given, |path| {
+            SqliteJournal::begin(path, Beginning { plan, terms })
+        })
     }
 
     /// Opens the journal to go on with a run, and gives its records so far.
@@ -86,7 +94,8 @@ impl RunJournal {
         given: Option<&Path>,
         take: impl FnMut(Record),
     ) -> Result<Self, CliError> {
-        let journal = SqliteJournal::resume(path, run, take).map_err(|error| {
+        let by = Some(operator::terms());
+        let journal = SqliteJournal::resume_with(path, run, by, take).map_err(|error| {
             let hint = match &error {
                 StorageError::Held { .. } => "wait for its end, or end that process first",
                 StorageError::Corrupt { .. } => {
@@ -126,20 +135,28 @@ impl RunJournal {
         self.journal.path().to_owned()
     }
 
+    /// Returns the end of the audit trail, as of the last entry of this run.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.journal.head()
+    }
+
     /// Closes the file.
     pub(crate) async fn close(&self) {
         self.journal.close().await;
     }
 
-    /// Returns the line that ends a run: its id, its journal, and how to see it again.
+    /// Returns the line that ends a run: its id, its journal, how to see it again, and the end of
+    /// the audit trail.
     pub(crate) fn farewell(&self) -> String {
         let run = self.journal.run();
         let folder = self.named.as_ref();
         let folder = folder.map_or_else(String::new, |folder| {
             format!(" --data-dir {}", quoted(folder))
         });
+        let head = self.head();
+        let head = head.map_or_else(String::new, |head| format!("; audit head {}", head.short()));
         format!(
-            "journal {}; see this run again: fleetmend show {run}{folder}",
+            "journal {}; see this run again: fleetmend show {run}{folder}{head}",
             self.path().display()
         )
     }

@@ -20,6 +20,7 @@ use super::work::Work;
 use crate::commands::runs::{open, unreadable};
 use crate::error::CliError;
 use crate::exit_code;
+use crate::operator;
 use crate::printer::Printer;
 
 /// A result of a PC with every fact and answer takes some 100 KB.
@@ -206,7 +207,8 @@ async fn of_run(
     let plan = reader.plan(run).map_err(|error| unreadable(path, error))?;
     let mut known = Known::default();
     // Holds the run, so that nobody goes on with it meanwhile.
-    let journal = SqliteJournal::resume(path, run, |record| {
+    let by = Some(operator::terms());
+    let journal = SqliteJournal::resume_with(path, run, by, |record| {
         known.report.apply(&record);
         if let Event::Host {
             what: HostEvent::HandedIn(handed),

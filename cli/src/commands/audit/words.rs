@@ -1,0 +1,144 @@
+//! An entry in words.
+
+use fleetmend_journal::AuditEntry;
+use serde_json::Value;
+
+/// Returns what an entry says, in one line. What stands in it may come from a PC, so nothing in
+/// it reaches the terminal but letters.
+pub(super) fn words(entry: &AuditEntry) -> String {
+    let what = &entry.what;
+    let text = |name: &str| text(what, name);
+    let said = match entry.kind.as_str() {
+        "trail-begun" => match what.get("runs_before").and_then(Value::as_u64) {
+            Some(0) | None => "the trail begins".to_owned(),
+            Some(runs) => format!("the trail begins; {runs} runs are older"),
+        },
+        "run-found" => format!(
+            "a run that is older than the trail, {} events",
+            text("events")
+        ),
+        "run-begun" => format!(
+            "{} {} on {} PCs, by {}{}",
+            text("mode"),
+            text("subject"),
+            text("pcs"),
+            who(&what["operator"]),
+            widened(&what["terms"])
+        ),
+        "run-resumed" => match &what["terms"]["operator"] {
+            Value::Null => format!("by {}", text("by")),
+            operator => format!("by {}", who(operator)),
+        },
+        "credential-used" => format!(
+            "{} ({}) {}",
+            text("credential"),
+            text("account"),
+            match what["for"]["rung"].as_str() {
+                Some(rung) => format!("for the rung {rung}"),
+                None => "to log on".to_owned(),
+            }
+        ),
+        "rung-begun" => text("rung"),
+        "rung-ended" if what["verified"] == true => format!("{}, verified", text("rung")),
+        "rung-ended" => format!("{}, not verified", text("rung")),
+        "step-begun" => format!("{}{}", text("step"), place(what)),
+        "step-ended" => {
+            let account = text("account");
+            let account = if account.is_empty() {
+                account
+            } else {
+                format!(", wrote {account}")
+            };
+            let error = text("error");
+            let error = if error.is_empty() {
+                error
+            } else {
+                format!(" ({error})")
+            };
+            format!(
+                "{}{}: {}{error}{account}",
+                text("step"),
+                place(what),
+                text("end")
+            )
+        }
+        "restart-ordered" => format!("by {}", text("step")),
+        "handed-in" => format!(
+            "from the stick {}, where {} ran it on {}; taken in by {}",
+            text("stick"),
+            text("by"),
+            text("computer"),
+            who(&what["terms"]["operator"])
+        ),
+        "interrupted" if what["cut"] == true => "what ran was cut".to_owned(),
+        "interrupted" => "nothing new was begun".to_owned(),
+        "errors-spent" => format!(
+            "{} of {} allowed ({}); {} PCs were not begun",
+            text("count"),
+            text("allowed"),
+            text("class"),
+            text("left")
+        ),
+        "run-ended" => format!("exit {}", text("exit_code")),
+        "password-shown" => format!(
+            "LAPS, of {}, to {}",
+            text("account"),
+            who(&what["operator"])
+        ),
+        _ => what.to_string(),
+    };
+    plain(&said)
+}
+
+/// Takes what would do something to a terminal out of a text.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn text(what: &Value, name: &str) -> String {
+    match what.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// `root (behind it 花子) on kanri-1, from 192.0.2.7`.
+fn who(operator: &Value) -> String {
+    if operator.is_null() {
+        return "nobody knows whom".to_owned();
+    }
+    let mut said = text(operator, "account");
+    for (name, before, after) in [
+        ("behind", " (behind it ", ")"),
+        ("controller", " on ", ""),
+        ("from", ", from ", ""),
+    ] {
+        let value = text(operator, name);
+        if !value.is_empty() {
+            said = format!("{said}{before}{value}{after}");
+        }
+    }
+    said
+}
+
+/// What was allowed beyond the ordinary.
+fn widened(terms: &Value) -> String {
+    let mut said = String::new();
+    if terms["allow_credential_on_pcs"] == true {
+        said.push_str("; credentials allowed on PCs");
+    }
+    match terms["max_reboots"].as_u64() {
+        None | Some(0) => {}
+        Some(times) => said.push_str(&format!("; up to {times} restarts of each")),
+    }
+    said
+}
+
+fn place(what: &Value) -> &'static str {
+    if what["place"] == "controller" {
+        " in the directory"
+    } else {
+        ""
+    }
+}
