@@ -7,7 +7,7 @@ use fleetmend_model::Host;
 
 use crate::graph::{Graph, GroupId, HostId, RawHost};
 use crate::vars::Vars;
-use crate::{DirectorySource, Place, Warning};
+use crate::{DirectorySource, Place, Vaults, Warning};
 
 /// The hosts of all sources, checked, with everything that was said about them.
 #[derive(Clone, Debug)]
@@ -23,6 +23,9 @@ pub struct Inventory {
     /// Where something encrypted was left closed ([`crate::Vaults::Leave`]). If there is any,
     /// these hosts are for showing and not for a run.
     pub vaulted: Vec<Place>,
+    /// How encrypted passwords of these hosts are opened for logging on
+    /// ([`crate::Vaults::Open`]).
+    pub vaults: Vaults,
     pub(crate) shared: Arc<Shared>,
     /// The hosts that a limit left; none: all.
     pub(crate) selected: Option<BTreeSet<HostId>>,
@@ -73,6 +76,15 @@ impl Inventory {
             todo.extend(group.children.iter().rev());
         }
         views
+    }
+
+    /// Returns how near a group is to its hosts, the nearer being the greater: by depth, then
+    /// `ansible_group_priority`. Of two that are equally near neither outweighs the other but by
+    /// its name, as Ansible has it for variables.
+    pub fn nearness(&self, group: &str) -> Option<(u32, i64)> {
+        let graph = &self.shared.graph;
+        let group = graph.group(graph.group_id(group)?)?;
+        Some((group.depth, group.priority))
     }
 
     /// Returns the selected hosts that a group names itself; `all` has none of its own.

@@ -14,8 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// More different passwords than this are never tried on one PC: Windows' own default locks an
 /// account at ten.
 const MOST_ATTEMPTS: i64 = 9;
-/// Windows LAPS keeps at most twelve older passwords.
-const MOST_OLDER: i64 = 12;
+/// More of the older passwords than this is not readable over LDAP.
+const MOST_OLDER: i64 = 1;
 
 const CREDENTIAL: &[&str] = &["user", "password", "laps", "ssh", "attempts", "from"];
 const ALTERNATIVE: &[&str] = &["user", "password", "laps", "ssh"];
@@ -181,9 +181,14 @@ impl Credentials<'_, '_> {
                 vec![Some(self.origin("password", &password.value, asks)?)]
             }
             (None, Some(laps)) => {
-                let older = self.laps(&laps.value)?;
+                let (older, computer) = self.laps(&laps.value)?;
                 (0..=older)
-                    .map(|older| Some(Origin::Laps { older }))
+                    .map(|older| {
+                        Some(Origin::Laps {
+                            older,
+                            computer: computer.clone(),
+                        })
+                    })
                     .collect()
             }
             (None, None) if ssh.is_some() => vec![None],
@@ -204,13 +209,19 @@ impl Credentials<'_, '_> {
         Some(passwords.into_iter().map(made).collect())
     }
 
-    fn laps(&mut self, node: &Node) -> Option<u32> {
+    fn laps(&mut self, node: &Node) -> Option<(u32, Option<Template>)> {
         let map = self.reader.map(node, "`laps`")?;
-        self.reader.known(map, "`laps`", &["history"], false);
-        match get(map, "history") {
-            Some(node) => self.reader.number(node, "`history`", (0, MOST_OLDER)),
-            None => Some(0),
-        }
+        self.reader
+            .known(map, "`laps`", &["history", "computer"], false);
+        let older = match get(map, "history") {
+            Some(node) => self.reader.number(node, "`history`", (0, MOST_OLDER))?,
+            None => 0,
+        };
+        let computer = match get(map, "computer") {
+            Some(node) => Some(self.reader.template(node, "`computer`")?),
+            None => None,
+        };
+        Some((older, computer))
     }
 
     fn ssh(&mut self, what: &str, name: &str, node: &Node) -> Option<Ssh> {

@@ -43,6 +43,8 @@ pub enum Origin<T> {
     Laps {
         /// Which one: 0 is the present password, 1 the one before.
         older: u32,
+        /// The computer's name in the directory, where the inventory's name is another.
+        computer: Option<T>,
     },
 }
 
@@ -119,7 +121,13 @@ impl Origin<Template> {
                 account: account.render(scope)?,
             },
             Self::Prompt { asks } => Origin::Prompt { asks: asks.clone() },
-            Self::Laps { older } => Origin::Laps { older: *older },
+            Self::Laps { older, computer } => Origin::Laps {
+                older: *older,
+                computer: computer
+                    .as_ref()
+                    .map(|computer| computer.render(scope))
+                    .transpose()?,
+            },
         })
     }
 }

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::template::Template;
 
 const WHOLE: &str = r#"
 version: 1
@@ -19,7 +20,7 @@ credentials:
   ring: {user: admin, password: {keyring: {service: fleetmend, account: admin}}}
   asked: {user: admin, password: prompt}
   laps: {laps: {}}
-  older: {laps: {history: 2}, user: other, attempts: 3}
+  older: {laps: {history: 1, computer: "{{ asset }}"}, user: other, attempts: 3}
   ssh-key: {user: root, ssh: {key_file: id_ed25519, passphrase: {vault: ssh}, agent: false}}
   two:
     attempts: 2
@@ -63,7 +64,12 @@ fn the_whole_form_is_read() {
         .iter()
         .map(|one| one.password.clone().unwrap())
         .collect();
-    assert_eq!(origins, [0, 1, 2].map(|older| Origin::Laps { older }));
+    let computer = Some(Template::new("{{ asset }}").unwrap());
+    let laps = |older| Origin::Laps {
+        older,
+        computer: computer.clone(),
+    };
+    assert_eq!(origins, [laps(0), laps(1)]);
     let two = settings.credential(&CredentialRef("two".into())).unwrap();
     assert_eq!((two.attempts, two.from.len()), (2, 2));
     assert_eq!(settings.groups()["経理部"].0, "laps");

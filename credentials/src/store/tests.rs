@@ -58,7 +58,7 @@ impl Sources for World {
             Origin::Env(name) => format!("env {name}"),
             Origin::Keyring { service, account } => format!("keyring {service}/{account}"),
             Origin::Prompt { asks } => format!("prompt {asks}"),
-            Origin::Laps { older } => format!("laps {older}"),
+            Origin::Laps { older, .. } => format!("laps {older}"),
         };
         let found = match self.secrets.get(&place) {
             _ if self.broken.contains(&place.as_str()) => {
@@ -87,7 +87,7 @@ credentials:
   local-admin: {user: fleetadmin, password: {vault: local-admin}}
   branch: {user: '{{ 拠点 }}-admin', password: {file: "pw/{{ 拠点 }}.txt"}}
   laps: {laps: {}}
-  older: {laps: {history: 2}, attempts: 3}
+  older: {laps: {history: 1}, attempts: 3}
   run: {user: a, password: {command: [op, read, "{{ name }}"]}}
   shared: {user: a, password: {command: [op, read]}}
   asked: {user: a, password: prompt}
