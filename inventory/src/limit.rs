@@ -57,6 +57,7 @@ impl Inventory {
             warnings: self.warnings.clone(),
             sources: self.sources.clone(),
             vaulted: self.vaulted.clone(),
+            vaults: self.vaults.clone(),
             shared: self.shared.clone(),
             selected: Some(selected),
         })

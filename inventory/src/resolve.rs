@@ -64,6 +64,7 @@ pub(crate) fn resolve(
             warnings: notes.into_warnings(),
             sources: std::mem::take(&mut graph.sources),
             vaulted: opener.into_waiting(),
+            vaults: options.vaults.clone(),
             shared: Arc::new(Shared { graph, variables }),
             selected: None,
         }),

@@ -52,6 +52,16 @@ pub enum Vaults {
     Open(Arc<dyn Unseal>),
 }
 
+impl Vaults {
+    /// Returns who opens what is still closed.
+    pub fn unseal(&self) -> Option<Arc<dyn Unseal>> {
+        match self {
+            Self::Open(unseal) => Some(Arc::clone(unseal)),
+            Self::Refuse | Self::Leave => None,
+        }
+    }
+}
+
 /// Opens during one reading, each text once.
 pub(crate) struct Opener<'a> {
     vaults: &'a Vaults,
