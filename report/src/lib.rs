@@ -13,6 +13,7 @@ pub mod handoff;
 mod hazard;
 mod rotation;
 mod run;
+mod spent;
 mod summary;
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,6 @@
 //! How many PCs ended how.
 
-use fleetmend_model::{OutcomeClass, RunId, RunMode};
+use fleetmend_model::{ErrorsSpent, OutcomeClass, RunId, RunMode};
 use serde::Serialize;
 
 use crate::{RunReport, rotation};
@@ -25,6 +25,9 @@ pub struct Summary {
     pub ended: bool,
     /// Whether the operator interrupted it.
     pub interrupted: bool,
+    /// How too many failures stopped it, if they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<ErrorsSpent>,
     /// The exit code, once it has ended.
     pub exit_code: Option<i32>,
     /// PCs in the run.
@@ -79,6 +82,7 @@ impl Summary {
             latest: report.latest.filter(|_| !report.ended),
             ended: report.ended,
             interrupted: report.interrupted,
+            stopped: report.spent.clone(),
             exit_code: report.exit_code,
             pcs: report.hosts.len(),
             well: report.hosts.iter().filter(|host| host.is_well()).count(),

@@ -11,6 +11,7 @@ mod directory;
 mod directory_stopping;
 mod dispatch;
 mod machine;
+mod pace;
 mod platforms;
 mod reboots;
 mod reboots_machine;

@@ -28,6 +28,9 @@ const RULED_ROWS: TableStyle = RULED.row_separator(LineStyle::none().fill('┈')
 pub fn text(report: &RunReport, options: TextOptions) -> String {
     let summary = Summary::of(report);
     let mut text = headline(&summary);
+    if let Some(spent) = &report.spent {
+        text.push_str(&format!("{}\n", clean(&crate::spent::line(spent), false)));
+    }
     text.push_str(&show(&outcomes(report, &summary, options)));
     for (title, lines) in [
         (
