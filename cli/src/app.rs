@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    audit, check, completion, demo, directory, exec, handoff, inventory, lab, playbook, resume, run, runs,
-    show,
+    audit, check, completion, demo, directory, exec, handoff, inventory, lab, playbook, resume,
+    run, runs, show, vault,
 };
 use crate::error::CliError;
 use crate::exit_code;
@@ -62,6 +62,7 @@ fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {
         Command::Inventory(args) => block_on(inventory::cmd_inventory(args, printer)),
         Command::Directory(args) => block_on(directory::cmd_directory(args, printer)),
         Command::Playbook(args) => playbook::cmd_playbook(args, printer),
+        Command::Vault(args) => vault::cmd_vault(args, printer),
         Command::Runs(args) => runs::cmd_runs(args, printer),
         Command::Show(args) => show::cmd_show(args, printer),
         Command::Audit(args) => audit::cmd_audit(args, printer),

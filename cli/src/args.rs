@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Inventory(commands::inventory::InventoryCommandArgs),
     Directory(commands::directory::DirectoryCommandArgs),
     Playbook(commands::playbook::PlaybookArgs),
+    Vault(commands::vault::VaultArgs),
     Runs(commands::runs::RunsArgs),
     Show(commands::show::ShowArgs),
     Audit(commands::audit::AuditArgs),

@@ -15,4 +15,5 @@ mod handoff;
 mod help;
 mod lab;
 mod support;
+mod vault;
 mod views;
