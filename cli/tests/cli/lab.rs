@@ -249,6 +249,8 @@ fn what_the_lab_suggests_repairs_without_a_domain_password_on_a_pc() {
         let words = directory(user, password);
         run(command()
             .args(["directory", "laps", "PC-001", "--reveal"])
+            .arg("--data-dir")
+            .arg(lab.path("data"))
             .args(words))
     };
     let local = secret(&lab.path("local-admin.password"));

@@ -113,7 +113,7 @@ pub(super) fn row(entry: &AuditEntry) -> String {
     format!(
         "{:>6}  {at}  {run:<13}  {}  {}  {}\n",
         entry.number,
-        padded(&plain(host), 16),
+        padded(&plain(host), 24),
         padded(&plain(&entry.kind), 15),
         words(entry)
     )

@@ -82,7 +82,7 @@ pub(super) fn words(entry: &AuditEntry) -> String {
         "run-ended" => format!("exit {}", text("exit_code")),
         "password-shown" => format!(
             "LAPS, of {}, to {}",
-            text("account"),
+            text("dn"),
             who(&what["operator"])
         ),
         _ => what.to_string(),

@@ -1,15 +1,21 @@
 //! `fleetmend directory laps`: the local administrator's password that LAPS keeps.
 
+use std::path::PathBuf;
+
 use fleetmend_directory::LapsReading;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::args::DirectoryArgs;
+use crate::args::{CredentialsArgs, DirectoryArgs};
+use crate::credentials::CredentialsFile;
+use crate::data_dir::data_dir;
 use crate::directory::{Directory, ask};
 use crate::directory_error::asking;
 use crate::error::CliError;
 use crate::exit_code;
+use crate::operator;
 use crate::printer::Printer;
+use crate::wire::JOURNAL;
 
 /// Show what LAPS keeps of a computer's local administrator
 #[derive(Debug, clap::Args)]
@@ -25,8 +31,13 @@ pub(crate) struct LapsArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Note on the audit trail of the journal in DIR that the password was shown
+    #[arg(long, value_name = "DIR", env = "FLEETMEND_DATA_DIR")]
+    data_dir: Option<PathBuf>,
     #[command(flatten)]
     directory: DirectoryArgs,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
 }
 
 /// Shows what LAPS keeps.
@@ -34,13 +45,17 @@ pub(crate) struct LapsArgs {
 /// # Errors
 /// The directory cannot be asked, or standard output failed.
 pub(super) async fn cmd_laps(args: &LapsArgs, printer: &Printer) -> Result<u8, CliError> {
-    let mut directory = Directory::new(&args.directory);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut directory = Directory::new(&args.directory).with(file.as_ref());
     let domain = directory.must_have()?;
     let open = directory.open(&domain).await?;
     let dc = args.domain_controller.as_deref();
     let laps = open.directory.laps(&args.computer, dc, &ask()).await;
     let laps = laps.map_err(|error| asking(error, &format!("read LAPS of {}", args.computer)))?;
     let kinds = [("windows", &laps.windows), ("legacy", &laps.legacy)];
+    if args.reveal {
+        note(args, &laps.dn, kinds.map(|(_, reading)| reading))?;
+    }
     if args.json {
         let document = json!({
             "dc": laps.dc,
@@ -60,6 +75,32 @@ pub(super) async fn cmd_laps(args: &LapsArgs, printer: &Printer) -> Result<u8, C
         Some(_) => exit_code::OK,
         None => exit_code::NOT_WELL,
     })
+}
+
+/// Puts on the audit trail that passwords are about to be shown, if there are any.
+fn note(args: &LapsArgs, dn: &str, readings: [&LapsReading; 2]) -> Result<(), CliError> {
+    let accounts: Vec<&str> = readings
+        .iter()
+        .filter_map(|reading| match reading {
+            LapsReading::Password(found) => Some(found.account.as_deref().unwrap_or_default()),
+            _ => None,
+        })
+        .collect();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let body = json!({
+        "operator": operator::current(), "dn": dn, "accounts": accounts,
+        "asked_as": args.directory.directory_user,
+    });
+    let path = data_dir(args.data_dir.as_deref())?.join(JOURNAL);
+    fleetmend_journal::note(&path, "password-shown", Some(&args.computer), &body)
+        .map_err(|error| {
+            CliError::config("no password was shown, because that cannot be noted on the audit trail")
+                .because(error)
+                .hint("name another folder: --data-dir DIR")
+        })
+        .map(|_| ())
 }
 
 fn words(reading: &LapsReading, reveal: bool) -> String {
