@@ -31,9 +31,9 @@ pub use editor::Editor;
 pub use entry::{Entry, EntryName, EntryNameError, Listed};
 pub use error::VaultError;
 pub use generate::{GENERATED, GENERATED_DEFAULT, generate};
-#[doc(hidden)]
-pub use header::read_header;
 pub use header::{Header, LockKind};
+#[doc(hidden)]
+pub use header::{HeaderError, read_header};
 pub use key_file::{KeyFileError, Keys};
 pub use lock::{Lock, Recipient, RecipientError, Unlock, Work};
 pub use opened::Vault;

@@ -336,6 +336,67 @@ fn a_key_opens_a_vault_without_a_passphrase() {
     }
 }
 
+/// Processes, not threads: each has its own lock.
+#[test]
+fn processes_wait_for_each_other() {
+    let folder = Folder::new();
+    std::thread::scope(|scope| {
+        for process in 0..6 {
+            let folder = &folder;
+            scope.spawn(move || {
+                for entry in 0..3 {
+                    folder.quietly(&["set", &format!("{process}-{entry}"), "--generate"]);
+                }
+            });
+        }
+    });
+    assert_eq!(folder.quietly(&["list"]).matches("-0 ").count(), 6);
+    assert_eq!(
+        folder
+            .quietly(&["list", "--json"])
+            .matches("\"name\"")
+            .count(),
+        6 * 3 + 1
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_usual_vault_lies_in_the_config_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    let usual = |args: &[&str]| {
+        let args = [&["vault"], args, &["--passphrase-file", "pass"]].concat();
+        run(command()
+            .args(args)
+            .current_dir(folder.0.path())
+            .env("XDG_CONFIG_HOME", folder.path("config")))
+    };
+    assert_eq!(usual(&["init"]).code, 0);
+    let mode = |name: &str| {
+        fs::metadata(folder.path(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode("config/fleetmend"), 0o700);
+    assert_eq!(mode("config/fleetmend/fleetmend.vault"), 0o600);
+    let list = usual(&["list"]);
+    assert_eq!(
+        (list.code, list.stdout.as_str()),
+        (0, ""),
+        "{}",
+        list.text()
+    );
+    assert!(
+        list.stderr.contains("fleetmend vault set"),
+        "{}",
+        list.stderr
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_vault_that_others_read_is_told_and_a_passphrase_that_others_read_is_refused() {

@@ -18,6 +18,9 @@ use super::write_lock::WriteLock;
 /// How long a writer waits for another. Locking by passphrase takes about a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many keys may open a vault; a head with as many is within what is read.
+const RECIPIENTS: usize = 100;
+
 /// A vault under change. Other writers wait until it is saved or dropped; dropped, nothing
 /// has changed.
 #[derive(Debug)]
@@ -157,6 +160,10 @@ fn write(
     document.recipients = match lock {
         Lock::Passphrase(..) => Vec::new(),
         Lock::Recipients(none) if none.is_empty() => return Err(VaultError::NoRecipient { path }),
+        Lock::Recipients(all) if all.len() > RECIPIENTS => {
+            let limit = RECIPIENTS;
+            return Err(VaultError::ManyRecipients { path, limit });
+        }
         Lock::Recipients(all) => all.iter().map(ToString::to_string).collect(),
     };
     let text = document.write();

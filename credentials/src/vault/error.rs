@@ -132,6 +132,14 @@ pub enum VaultError {
         /// The vault.
         path: PathBuf,
     },
+    /// Its head would become too long.
+    #[error("failed to write the vault {path}: it cannot be locked to more than {limit} keys")]
+    ManyRecipients {
+        /// The vault.
+        path: PathBuf,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Somebody else writes it.
     #[error("failed to write the vault {path}: another process has been writing it for {waited:?}")]
     Busy {

@@ -128,6 +128,36 @@ fn an_expensive_passphrase_is_refused_before_it_costs() {
     }
 }
 
+/// age reads a head again with each of its lines; hours, with so many.
+#[test]
+fn an_endless_header_is_refused_at_once() {
+    let bench = Bench::new();
+    let mut bytes = b"age-encryption.org/v1\n".to_vec();
+    for line in ["-> a\n\n", "\n", "-> X25519 a\n"] {
+        bytes.extend(line.repeat(1_000_000 / line.len()).bytes());
+        let begun = Instant::now();
+        let error = refused(&bench, &by(PASSPHRASE), &bytes, "endless");
+        assert!(matches!(error, VaultError::NotAge { .. }), "{error}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
+        bytes.truncate(22);
+        // As long as a head may be.
+        bytes.extend(line.repeat(16_300 / line.len()).bytes());
+        bytes.extend(b"--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+        let begun = Instant::now();
+        refused(&bench, &by(PASSPHRASE), &bytes, "long");
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+        bytes.truncate(22);
+    }
+}
+
 /// Encrypts with the library that vaults are made with, so that only the text is wrong.
 fn sealed(text: &[u8]) -> Vec<u8> {
     let mut recipient = age::scrypt::Recipient::new(SecretString::from(PASSPHRASE));

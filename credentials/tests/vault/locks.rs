@@ -108,6 +108,26 @@ fn any_of_the_keys_opens_and_others_do_not() {
 }
 
 #[test]
+fn as_many_keys_as_can_be_read_again() {
+    let bench = Bench::new();
+    let mut all: Vec<Recipient> = (0..100)
+        .map(|_| age::x25519::Identity::generate().to_public().into())
+        .collect();
+    let keys = Keys::make(&bench.join("k")).unwrap();
+    all[99] = keys.recipients().remove(0);
+    Vault::create(&bench.path, &Lock::Recipients(all.clone())).unwrap();
+    bench.set(&Unlock::Keys(keys.clone()), "x", "1");
+    all.push(keys.recipients().remove(0));
+    let editor = edit(&bench.path, &Unlock::Keys(keys.clone()));
+    let error = editor.relock(&Lock::Recipients(all)).unwrap_err();
+    assert!(
+        matches!(error, VaultError::ManyRecipients { limit: 100, .. }),
+        "{error}"
+    );
+    assert_eq!(bench.password(&Unlock::Keys(keys), "x").unwrap(), "1");
+}
+
+#[test]
 fn from_passphrase_to_keys_and_back() {
     let (bench, passphrase) = Bench::with_passphrase();
     bench.set(&passphrase, "x", "1");

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use fleetmend_credentials::vault::{Keys, Lock, LockKind, Unlock, Vault, Work};
+use fleetmend_credentials::vault::{Keys, Lock, LockKind, Unlock, Vault, VaultError, Work};
 use fleetmend_model::Secret;
 
 use crate::bench::{Bench, PASSPHRASE, by, entry};
@@ -111,6 +111,47 @@ fn a_file_of_age_is_a_vault() {
     // It is written again for the same recipient.
     bench.set(&unlock, "x", "1");
     assert_eq!(bench.password(&unlock, "営業").unwrap(), "ひみつ");
+}
+
+/// A key of another kind that `age` let in (here SSH's) counts, too: a change would lock it out.
+#[test]
+fn keys_of_other_kinds_are_not_locked_out() {
+    if missing("age") || !has_ssh_keygen() {
+        return;
+    }
+    let bench = Bench::new();
+    let keys = Keys::make(&bench.join("k")).unwrap();
+    let ssh = bench.join("ssh");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", text(&ssh)])
+        .status();
+    assert!(made.unwrap().success());
+    let public = bench.join("ssh.pub");
+    let recipient = keys.recipients()[0].to_string();
+    let document = DOCUMENT.replacen("1}", &format!("1,\"recipients\":[\"{recipient}\"]}}"), 1);
+    let both = ["-r", &recipient, "-R", text(&public)];
+    fs::write(&bench.path, age(&both, document.as_bytes())).unwrap();
+    let unlock = Unlock::Keys(keys);
+    assert_eq!(bench.password(&unlock, "営業").unwrap(), "ひみつ");
+    let error = crate::bench::edit(&bench.path, &unlock).save().unwrap_err();
+    let refused = matches!(
+        error,
+        VaultError::Recipients {
+            locked: 2,
+            named: 1,
+            ..
+        }
+    );
+    assert!(refused, "{error}");
+}
+
+fn has_ssh_keygen() -> bool {
+    // Without arguments it would ask on the terminal.
+    let found = Command::new("ssh-keygen").arg("-?").output().is_ok();
+    if !found {
+        eprintln!("SKIPPED: vaults for SSH keys because ssh-keygen is not installed");
+    }
+    found
 }
 
 #[test]

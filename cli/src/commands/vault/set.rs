@@ -21,7 +21,7 @@ pub(super) struct SetArgs {
     /// Account that the password belongs to; without it, an entry keeps the one that it has
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// Note, kept encrypted; without it, an entry keeps the one that it has
+    /// Note for people, not for secrets; without it, an entry keeps the one that it has
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Read the password from FILE, which nobody else may read, instead of asking twice
