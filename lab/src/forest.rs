@@ -70,10 +70,11 @@ pub(crate) fn settle(
     domain: &mut Domain,
     plan: &[PcPlan],
     machines: &[Machine],
-    local: &Credential,
+    (locals, laps): (&[Credential], Laps),
     now: Timestamp,
 ) {
-    for (index, (pc, machine)) in plan.iter().zip(machines).enumerate() {
+    let pcs = plan.iter().zip(machines).zip(locals);
+    for (index, ((pc, machine), local)) in pcs.enumerate() {
         let (system, build) = system(machine);
         if pc.scenario == Scenario::DomainController {
             promote(domain, &machine.name, system, &build);
@@ -109,8 +110,23 @@ fn system(machine: &Machine) -> (&'static str, String) {
     (name, format!("10.0 ({})", machine.os.build))
 }
 
+/// What LAPS keeps for the PC of this number.
+pub(crate) type Laps = fn(usize, &Credential, Timestamp) -> LapsValues;
+
 /// LAPS of either generation keeps the password that opens the PC; for some it is encrypted.
-fn laps(index: usize, local: &Credential, now: Timestamp) -> LapsValues {
+pub(crate) fn laps_mixed(index: usize, local: &Credential, now: Timestamp) -> LapsValues {
+    if index % 4 != 3 {
+        return laps_readable(index, local, now);
+    }
+    LapsValues {
+        encrypted: Some(vec![0x5a; 64]),
+        expires: now.checked_add(LAPS_AGE).ok(),
+        ..LapsValues::default()
+    }
+}
+
+/// LAPS of either generation keeps the password that opens the PC.
+pub(crate) fn laps_readable(index: usize, local: &Credential, now: Timestamp) -> LapsValues {
     let password = &local.password;
     let kept = LapsValues {
         expires: now.checked_add(LAPS_AGE).ok(),
@@ -119,10 +135,6 @@ fn laps(index: usize, local: &Credential, now: Timestamp) -> LapsValues {
     match index % 4 {
         0 => LapsValues {
             legacy: Some(password.clone()),
-            ..kept
-        },
-        3 => LapsValues {
-            encrypted: Some(vec![0x5a; 64]),
             ..kept
         },
         _ => {

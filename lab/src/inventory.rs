@@ -37,6 +37,16 @@ const DEPARTMENTS: [(&str, &str); 3] = [
 
 /// Returns the inventory.
 pub(crate) fn yaml(pcs: &[LabPc], user: &str, files: &InventoryFiles) -> String {
+    yaml_with(pcs, user, files, &|_| None)
+}
+
+/// Returns the inventory with the encrypted passwords of some PCs.
+pub(crate) fn yaml_with(
+    pcs: &[LabPc],
+    user: &str,
+    files: &InventoryFiles,
+    sealed: &dyn Fn(&LabPc) -> Option<String>,
+) -> String {
     let mut text = String::from(
         "# fleetmend の検証環境 (シミュレーション)。This lab is simulated; nothing here is real.\n\
          all:\n  vars:\n",
@@ -63,6 +73,12 @@ pub(crate) fn yaml(pcs: &[LabPc], user: &str, files: &InventoryFiles) -> String 
         text.push_str("      hosts:\n");
         for (index, pc) in members {
             host(&mut text, index, pc, files);
+            if let Some(sealed) = sealed(pc) {
+                text.push_str("          ansible_password: !vault |\n");
+                for line in sealed.lines() {
+                    let _ = writeln!(text, "            {line}");
+                }
+            }
         }
     }
     text

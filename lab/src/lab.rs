@@ -13,11 +13,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ansible_vault;
 use crate::answers::Answers;
 use crate::domain::Domain;
 use crate::doors::{Door, Service};
 use crate::endpoints::{self, Endpoint, LabPorts, Place};
-use crate::forest::{self, DIRECTORY_ACCOUNT, LAPS_ACCOUNT, REPAIR_ACCOUNT};
+use crate::forest::{
+    self, DIRECTORY_ACCOUNT, LAPS_ACCOUNT, REPAIR_ACCOUNT, laps_mixed, laps_readable,
+};
 use crate::inventory::{self, InventoryFiles};
 use crate::ldap::{LdapOptions, LdapServer};
 use crate::machine::Machine;
@@ -70,6 +73,10 @@ pub struct LabOptions {
     pub ldap: LdapOptions,
     /// The local administrator's password; unset: drawn.
     pub local_password: Option<Secret>,
+    /// Each PC's local administrator has a password of its own ([`LabPc::local`]), which LAPS
+    /// keeps readable: for every fourth PC the legacy one, which names no account. The password
+    /// above opens none.
+    pub own_local_passwords: bool,
     /// The password of the domain account that may repair; unset: drawn.
     pub domain_password: Option<Secret>,
     /// The password of the account that may reset computers in the directory; unset: drawn.
@@ -92,6 +99,7 @@ impl LabOptions {
             winrm: WinrmOptions::default(),
             ssh: SshOptions::default(),
             local_password: None,
+            own_local_passwords: false,
             domain_password: None,
             directory_password: None,
             ldap: LdapOptions::default(),
@@ -127,6 +135,8 @@ pub struct LabPc {
     pub scenario: Scenario,
     /// Whether its Windows is Japanese.
     pub japanese: bool,
+    /// Its local administrator, as LAPS and the inventory know it.
+    pub local: Credential,
     /// How a repair run of trust-repair ends, with the lab's domain credential given.
     pub expected: Outcome,
     /// The PC itself.
@@ -183,8 +193,11 @@ impl Lab {
         let now = Timestamp::now();
         let mut forest = Domain::new(DOMAIN, NETBIOS_DOMAIN);
         forest::furnish(&mut forest, [&domain, &directory, &laps], now);
-        let machines = machines(&plan, &local, &mut forest);
-        forest::settle(&mut forest, &plan, &machines, &local, now);
+        let own = options.own_local_passwords;
+        let locals = locals(plan.len(), &local, own);
+        let machines = machines(&plan, &locals, &mut forest);
+        let kept = if own { laps_readable } else { laps_mixed };
+        forest::settle(&mut forest, &plan, &machines, (&locals, kept), now);
         let scripts = ScriptRegistry::new(&options.scripts);
         let shared = Shared::new(forest, scripts, options.answers.clone(), options.pace)
             .under(cancel.clone(), tasks.clone());
@@ -203,8 +216,9 @@ impl Lab {
             _silent: Vec::new(),
             _claim: block.claim,
         };
-        for ((pc, machine), endpoint) in plan.iter().zip(machines).zip(block.endpoints) {
-            lab.add(pc, machine, endpoint, &options)?;
+        let pcs = plan.iter().zip(machines).zip(locals);
+        for (((pc, machine), local), endpoint) in pcs.zip(block.endpoints) {
+            lab.add(pc, machine, local, endpoint, &options)?;
         }
         lab.start_controllers(&options).await?;
         Ok(lab)
@@ -297,6 +311,18 @@ impl Lab {
         inventory::yaml(&self.pcs, &self.local.user, files)
     }
 
+    /// Returns the inventory with each PC's local password in it, encrypted as `ansible-vault
+    /// encrypt_string --vault-id LABEL@…` would; without a label as without `--vault-id`.
+    pub fn vaulted_inventory_yaml(
+        &self,
+        files: &InventoryFiles,
+        password: &Secret,
+        label: Option<&str>,
+    ) -> String {
+        let sealed = |pc: &LabPc| ansible_vault::seal(pc.local.password.reveal(), password, label);
+        inventory::yaml_with(&self.pcs, &self.local.user, files, &|pc| Some(sealed(pc)))
+    }
+
     /// Ends everything and waits until every task is gone, a few seconds at most. Returns how
     /// many tasks would not end.
     pub async fn shutdown(self) -> usize {
@@ -310,6 +336,7 @@ impl Lab {
         &mut self,
         plan: &PcPlan,
         machine: Machine,
+        local: Credential,
         endpoint: Endpoint,
         options: &LabOptions,
     ) -> Result<(), LabError> {
@@ -354,6 +381,7 @@ impl Lab {
             transport: plan.transport,
             scenario: plan.scenario,
             japanese: plan.japanese,
+            local,
             expected: plan.scenario.expected(plan.transport),
             sim,
             winrm: served,
@@ -380,15 +408,14 @@ fn winrm_options(plan: &PcPlan, options: &LabOptions) -> WinrmOptions {
 }
 
 /// Builds every machine. The lagging controller, if any, is there for all of them.
-fn machines(plan: &[PcPlan], local: &Credential, domain: &mut Domain) -> Vec<Machine> {
+fn machines(plan: &[PcPlan], locals: &[Credential], domain: &mut Domain) -> Vec<Machine> {
     let now = Timestamp::now();
-    let user = crate::domain::account_name(&local.user);
-    let admin = LocalAdmin {
-        user,
-        password: local.password.reveal(),
-    };
     let width = plan.len().to_string().len().max(3);
-    let build = |(index, pc): (usize, &PcPlan)| {
+    let build = |(index, (pc, local)): (usize, (&PcPlan, &Credential))| {
+        let admin = LocalAdmin {
+            user: crate::domain::account_name(&local.user),
+            password: local.password.reveal(),
+        };
         let number = index + 1;
         let name = match pc.scenario {
             Scenario::DomainController => format!("DC-{number:0width$}"),
@@ -402,7 +429,16 @@ fn machines(plan: &[PcPlan], local: &Credential, domain: &mut Domain) -> Vec<Mac
         machine.slowness = pc.slowness;
         machine
     };
-    plan.iter().enumerate().map(build).collect()
+    plan.iter().zip(locals).enumerate().map(build).collect()
+}
+
+/// Returns the local administrator of each PC.
+fn locals(pcs: usize, local: &Credential, own: bool) -> Vec<Credential> {
+    let one = |_| match own {
+        true => credential(local.user.clone(), None),
+        false => local.clone(),
+    };
+    (0..pcs).map(one).collect()
 }
 
 fn credential(user: String, password: Option<&Secret>) -> Credential {

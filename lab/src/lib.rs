@@ -12,6 +12,7 @@
 //! A new shipped script needs a handler in `scripts/`; until it has one, or is taught through
 //! [`Answers`], a PC answers it with [`UNKNOWN_SCRIPT`].
 
+mod ansible_vault;
 mod answers;
 mod channel;
 mod command;

@@ -47,8 +47,16 @@ impl LapsReader {
     /// Returns the source of one candidate: 0 is the present password, 1 one from before. Others
     /// are not readable over LDAP.
     pub fn source(self: &Arc<Self>, older: u32) -> LapsSource {
-        let reader = Arc::clone(self);
-        LapsSource { reader, older }
+        self.named_source(older, None)
+    }
+
+    /// Returns the same for the computer of this name, if one is given.
+    pub fn named_source(self: &Arc<Self>, older: u32, computer: Option<String>) -> LapsSource {
+        LapsSource {
+            reader: Arc::clone(self),
+            older,
+            computer,
+        }
     }
 
     /// Forgets what was read for a PC whose turn is over.
@@ -56,8 +64,16 @@ impl LapsReader {
         self.kept().remove(host);
     }
 
-    async fn read(&self, host: &Host, limit: &Limit) -> Result<Laps, SourceError> {
-        let names = computers(host, self.computer.as_ref())?;
+    async fn read(
+        &self,
+        host: &Host,
+        named: Option<&str>,
+        limit: &Limit,
+    ) -> Result<Laps, SourceError> {
+        let names = match named {
+            Some(name) => vec![name.to_owned()],
+            None => computers(host, self.computer.as_ref())?,
+        };
         let mut missed = None;
         for name in &names {
             match self.directory.laps(name, None, limit).await {
@@ -98,6 +114,7 @@ impl fmt::Debug for LapsReader {
 pub struct LapsSource {
     reader: Arc<LapsReader>,
     older: u32,
+    computer: Option<String>,
 }
 
 #[async_trait]
@@ -128,7 +145,7 @@ impl Source for LapsSource {
         let reader = &self.reader;
         let laps = match reader.take(&host.name) {
             Some(laps) => laps,
-            None => reader.read(host, limit).await?,
+            None => reader.read(host, self.computer.as_deref(), limit).await?,
         };
         let candidates = laps.candidates();
         let wanted = match self.older {
