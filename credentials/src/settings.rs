@@ -22,6 +22,7 @@ use credential::{Credentials, VaultUses};
 use reader::{Reader, get};
 
 use crate::nearest::nearest;
+use crate::template::Template;
 
 const KEYS: &[&str] = &[
     "version",
@@ -30,6 +31,7 @@ const KEYS: &[&str] = &[
     "groups",
     "playbook",
     "directory",
+    "ansible_vault",
 ];
 
 /// Room for tens of thousands of lines; nobody writes more by hand.
@@ -49,6 +51,7 @@ pub struct Settings {
     groups: BTreeMap<String, CredentialRef>,
     playbook: BTreeMap<String, CredentialRef>,
     directory: Option<CredentialRef>,
+    ansible_vault: BTreeMap<String, Origin<Template>>,
 }
 
 /// Where a vault is.
@@ -149,6 +152,11 @@ impl Settings {
         self.directory.as_ref()
     }
 
+    /// Returns where the passwords of ansible-vault are, by label.
+    pub fn ansible_vault(&self) -> &BTreeMap<String, Origin<Template>> {
+        &self.ansible_vault
+    }
+
     /// Returns the credential that a host's groups name: that of the nearest.
     ///
     /// # Errors
@@ -208,11 +216,14 @@ fn whole(reader: &mut Reader<'_>, root: &Node) -> Settings {
     if let Some(node) = get(map, "vaults") {
         settings.vaults = vaults(reader, node);
     }
+    let mut uses = VaultUses::new();
     if let Some(node) = get(map, "credentials") {
-        let (credentials, uses) = credentials(reader, node);
-        settings.credentials = credentials;
-        check_vaults(reader, &settings.vaults, uses, get(map, "vaults").is_some());
+        settings.credentials = credentials(reader, node, &mut uses);
     }
+    if let Some(node) = get(map, "ansible_vault") {
+        settings.ansible_vault = ansible_vault(reader, node, &mut uses);
+    }
+    check_vaults(reader, &settings.vaults, uses, get(map, "vaults").is_some());
     // Of a credential that is wrong itself nobody needs to be told that it is unknown.
     let written: Vec<&str> = get(map, "credentials")
         .and_then(Node::as_map)
@@ -260,13 +271,12 @@ fn once_for_all(
 fn credentials(
     reader: &mut Reader<'_>,
     node: &Node,
-) -> (BTreeMap<CredentialRef, Entry>, VaultUses) {
-    let Some(map) = reader.map(node, "`credentials`") else {
-        return Default::default();
-    };
+    uses: &mut VaultUses,
+) -> BTreeMap<CredentialRef, Entry> {
+    let map = reader.map(node, "`credentials`").unwrap_or_default();
     let mut credentials = Credentials {
         reader,
-        vaults: VaultUses::new(),
+        vaults: uses,
     };
     let mut found = BTreeMap::new();
     for YamlEntry { key, value } in map {
@@ -274,7 +284,41 @@ fn credentials(
             found.insert(CredentialRef(key.text.clone()), entry);
         }
     }
-    (found, credentials.vaults)
+    found
+}
+
+/// Reads where the passwords of ansible-vault are: `password` is that of the label `default`.
+fn ansible_vault(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    uses: &mut VaultUses,
+) -> BTreeMap<String, Origin<Template>> {
+    let map = reader.map(node, "`ansible_vault`").unwrap_or_default();
+    let mut found = BTreeMap::new();
+    for YamlEntry { key, value } in map {
+        let label = match key.text.as_str() {
+            "password" => "default",
+            label => label,
+        };
+        let mut credentials = Credentials {
+            reader,
+            vaults: uses,
+        };
+        let asks = format!("the password of ansible-vault ({label})");
+        let Some(origin) = credentials.origin(&key.text, value, asks) else {
+            continue;
+        };
+        if origin.is_per_host() {
+            let problem = Problem::PerHost {
+                what: "`ansible_vault`".to_owned(),
+                name: key.text.clone(),
+            };
+            reader.error(value.at, problem);
+        } else {
+            found.insert(label.to_owned(), origin);
+        }
+    }
+    found
 }
 
 fn vaults(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, VaultPlace> {

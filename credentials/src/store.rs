@@ -197,6 +197,23 @@ impl Store {
         Ok(None)
     }
 
+    /// Fetches the passwords of ansible-vault, each with its label.
+    ///
+    /// # Errors
+    /// One is not to be had.
+    pub async fn ansible_vault(&self, limit: &Limit) -> Result<Vec<(String, Secret)>, StoreError> {
+        let mut found = Vec::new();
+        for (label, origin) in self.settings.ansible_vault() {
+            let name = CredentialRef(format!("ansible_vault/{label}"));
+            let origin = origin.render(None, self.settings.folder());
+            let origin = origin.map_err(|why| StoreError::template(&name, None, why))?;
+            let secret = self.ask(&origin, None, limit).await;
+            let secret = secret.map_err(|why| StoreError::source(&name, why))?;
+            found.push((label.clone(), secret.password));
+        }
+        Ok(found)
+    }
+
     fn entry(&self, name: &CredentialRef) -> Result<&Entry, StoreError> {
         let entry = self.settings.credential(name);
         entry.ok_or_else(|| StoreError::Unknown { name: name.clone() })

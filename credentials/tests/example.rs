@@ -39,6 +39,7 @@ fn the_example_is_read_and_has_every_source() {
     let ssh = settings.credential(&CredentialRef("ssh-key".into()));
     assert!(ssh.unwrap().from.first().unwrap().ssh.is_some());
     assert!(!settings.groups().is_empty() && settings.directory().is_some());
+    assert_eq!(settings.ansible_vault().len(), 2);
 }
 
 /// Every block of YAML in the guide is a file, or a part of one.

@@ -79,7 +79,7 @@ pub(super) type VaultUses = Vec<(String, Position)>;
 /// Reads credentials.
 pub(super) struct Credentials<'r, 'f> {
     pub(super) reader: &'r mut Reader<'f>,
-    pub(super) vaults: VaultUses,
+    pub(super) vaults: &'r mut VaultUses,
 }
 
 impl Credentials<'_, '_> {
@@ -259,7 +259,12 @@ impl Credentials<'_, '_> {
     }
 
     /// Reads where a secret is. Whatever may be the secret itself is refused and not shown.
-    fn origin(&mut self, key: &str, node: &Node, asks: String) -> Option<Origin<Template>> {
+    pub(super) fn origin(
+        &mut self,
+        key: &str,
+        node: &Node,
+        asks: String,
+    ) -> Option<Origin<Template>> {
         let owned = key.to_owned();
         match (&node.value, node.tag) {
             (Value::String(text), None) if text == "prompt" => {

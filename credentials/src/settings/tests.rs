@@ -30,6 +30,7 @@ credentials:
 groups: {kiosks: kiosk, 経理部: laps}
 playbook: {domain_credential: ring}
 directory: asked
+ansible_vault: {password: prompt, 本番: {vault: ansible}}
 "#;
 
 fn read(text: &str) -> Result<Settings, String> {
@@ -75,6 +76,12 @@ fn the_whole_form_is_read() {
     assert_eq!(settings.groups()["経理部"].0, "laps");
     assert_eq!(settings.playbook()["domain_credential"].0, "ring");
     assert_eq!(settings.directory().unwrap().0, "asked");
+    let labels: Vec<&str> = settings
+        .ansible_vault()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(labels, ["default", "本番"]);
     let ssh = from(&settings, "ssh-key")[0].ssh.clone().unwrap();
     assert_eq!(ssh.key_file.unwrap().text(), "id_ed25519");
     assert!(matches!(ssh.passphrase, Some(Origin::Vault { .. })));
@@ -232,6 +239,12 @@ fn a_secret_in_plain_text_is_refused_and_never_told() {
             assert!(told.starts_with("c.yaml:3:25: "), "{text}\n{told}");
         }
     }
+    let text = "version: 1\nansible_vault: {password: Kanaria-1}\n";
+    let error = read(text).unwrap_err();
+    assert!(
+        error.contains(":2:27: `password` holds") && !error.contains("Kanaria"),
+        "{error}"
+    );
     let errors = Settings::read(
         "version: 1\ncredentials: {a: {password: x}}\n",
         Path::new("c.yaml"),
