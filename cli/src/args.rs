@@ -1,5 +1,6 @@
 //! The command line: what every command shares.
 
+mod credentials;
 mod directory;
 mod inventory;
 mod ldap;
@@ -13,8 +14,9 @@ mod values;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use credentials::CredentialsArgs;
 pub(crate) use directory::DirectoryArgs;
-pub(crate) use inventory::InventoryArgs;
+pub(crate) use inventory::{InventoryArgs, VaultArgs};
 pub(crate) use ldap::Ldap;
 pub(crate) use logon::LogonArgs;
 pub(crate) use output::{Output, OutputArgs};

@@ -1,13 +1,29 @@
-//! Which account and password each PC is logged on to with; everything is at hand before the
-//! first PC is touched.
+//! Which account and password each PC is logged on to with. Everything that is asked for is at
+//! hand before the first PC is touched; what can be had again is fetched when it is needed.
+
+mod file;
+mod known;
+mod own_sources;
+mod places;
+mod reach;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fleetmend_credentials::{Given, Wanted};
 use fleetmend_engine::{CredentialError, CredentialSource};
+use fleetmend_inventory::Unseal;
 use fleetmend_model::{Credential, CredentialRef, Host, RunMode, Secret, TransportChoice};
+
+pub(crate) use file::CredentialsFile;
+pub(crate) use reach::Reach;
+
+use file::fetch_limit;
+use known::{Account, Known};
 
 use crate::args::{DomainArgs, LogonArgs, Setting};
 use crate::error::CliError;
@@ -23,87 +39,135 @@ pub(crate) const DOMAIN_PARAMETER: &str = "domain_credential";
 /// The variable that names the password file of the directory account.
 const DIRECTORY_VARIABLE: &str = "FLEETMEND_DIRECTORY_PASSWORD_FILE";
 
-/// Every password of a run.
+/// Every password of a run: where it is, or itself if it was asked for.
 ///
-/// For one PC a password in its inventory outweighs the credential that it names, and that the
-/// one of the command line.
+/// For one PC a password in its inventory outweighs the credential that it names, options and
+/// variables outweigh `credentials.yaml`, and that a question to the operator.
 #[derive(Debug)]
 pub(crate) struct Passwords {
     default_user: Option<String>,
-    by_name: BTreeMap<CredentialRef, Secret>,
-    domain: Option<Credential>,
+    /// What options, variables and the operator gave.
+    by_name: BTreeMap<CredentialRef, Known>,
+    domain: Option<Account>,
     /// The accounts of `--credential`, by parameter.
-    given: BTreeMap<String, Credential>,
+    given: BTreeMap<String, Account>,
+    /// What `credentials.yaml` has for the playbook: parameter, credential, account in words.
+    kept: BTreeMap<String, (CredentialRef, String)>,
+    file: Option<Arc<CredentialsFile>>,
+    unseal: Option<Arc<dyn Unseal>>,
 }
 
 impl Passwords {
-    /// Reads or asks for every password that these PCs need.
+    /// Reads or asks for every password that these PCs need, and looks whether those that are
+    /// fetched later are there.
     ///
     /// # Errors
     /// A PC has no account, or a password is missing or its file unfit.
-    pub(crate) fn gather(
+    pub(crate) async fn gather(
         logon: &LogonArgs,
         domain: &DomainArgs,
         mode: RunMode,
         hosts: &[Arc<Host>],
+        file: Option<&Arc<CredentialsFile>>,
     ) -> Result<Self, CliError> {
-        check_users(logon, hosts)?;
-        check_names(hosts)?;
-        let mut by_name = BTreeMap::new();
-        // A file may be a pipe, which can be read once.
-        let mut read: BTreeMap<PathBuf, Secret> = BTreeMap::new();
-        for name in needed(hosts) {
-            let secret = match file_for(&name, logon) {
-                Some(file) => match read.get(&file) {
-                    Some(secret) => secret.clone(),
-                    None => read
-                        .entry(file.clone())
-                        .or_insert(password::read(&file)?)
-                        .clone(),
-                },
-                None if !must_have(&name, hosts) => continue,
-                None => ask(&name, logon, hosts)?,
-            };
-            by_name.insert(name, secret);
-        }
-        let given = given(domain, mode)?;
-        let domain = domain_credential(domain, mode)?;
-        Ok(Self {
+        let mut passwords = Self {
             default_user: logon.user.clone(),
-            by_name,
-            domain,
-            given,
-        })
+            by_name: BTreeMap::new(),
+            domain: None,
+            given: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            file: file.cloned(),
+            unseal: None,
+        };
+        passwords.check_users(logon, hosts)?;
+        check_names(hosts)?;
+        let in_file = |name: &CredentialRef| file.is_some_and(|file| file.store().knows(name));
+        // A file may be a pipe, which can be read once.
+        let mut read: BTreeMap<PathBuf, Known> = BTreeMap::new();
+        let names = needed(hosts);
+        for name in &names {
+            if let Some(path) = file_for(name, logon) {
+                let known = match read.get(&path) {
+                    Some(known) => known.clone(),
+                    None => read
+                        .entry(path.clone())
+                        .or_insert(Known::read(&path)?)
+                        .clone(),
+                };
+                passwords.by_name.insert(name.clone(), known);
+            }
+        }
+        passwords.keep(domain, mode)?;
+        passwords.look(mode, hosts).await?;
+        for name in names {
+            let known = passwords.by_name.contains_key(&name) || in_file(&name);
+            if !known && must_have(&name, hosts) {
+                let secret = ask(&name, logon, hosts)?;
+                passwords.by_name.insert(name, Known::Kept(secret));
+            }
+        }
+        passwords.given = given(domain, mode)?;
+        passwords.domain = domain_credential(domain, mode)?;
+        Ok(passwords)
     }
 
     /// Returns passwords that are known already, as the demo's are.
     pub(crate) fn known(user: &str, password: Secret, domain: Option<Credential>) -> Self {
-        let by_name = BTreeMap::from([(CredentialRef(DEFAULT.to_owned()), password)]);
+        let name = CredentialRef(DEFAULT.to_owned());
         Self {
             default_user: Some(user.to_owned()),
-            by_name,
-            domain,
+            by_name: BTreeMap::from([(name, Known::Kept(password))]),
+            domain: domain.map(|domain| Account {
+                user: domain.user,
+                password: Known::Kept(domain.password),
+            }),
             given: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            file: None,
+            unseal: None,
         }
+    }
+
+    /// Lets passwords be opened that stand encrypted in the inventory.
+    pub(crate) fn unsealed_by(mut self, unseal: Option<Arc<dyn Unseal>>) -> Self {
+        self.unseal = unseal;
+        self
     }
 
     /// Returns the domain account, if one was given.
     pub(crate) fn domain_user(&self) -> Option<&str> {
+        let kept = self.kept.get(DOMAIN_PARAMETER);
+        let kept = kept.map(|(_, account)| account.as_str());
         self.domain
             .as_ref()
-            .map(|credential| credential.user.as_str())
+            .map(|domain| domain.user.as_str())
+            .or(kept)
     }
 
     /// Returns the domain account with its password, if one was given.
-    pub(crate) fn domain(&self) -> Option<&Credential> {
-        self.domain.as_ref()
+    ///
+    /// # Errors
+    /// Its source has none.
+    pub(crate) async fn domain(&self) -> Result<Option<Credential>, CliError> {
+        if let Some(domain) = &self.domain {
+            return domain.credential().map(Some);
+        }
+        match (self.kept.get(DOMAIN_PARAMETER), &self.file) {
+            (Some((name, _)), Some(file)) => file.for_run(name).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
-    /// Returns the accounts of `--credential`: parameter and user.
+    /// Returns the other accounts for the playbook: parameter and user.
     pub(crate) fn given(&self) -> Vec<(&str, &str)> {
         let given = self.given.iter();
+        let given = given.map(|(name, account)| (name.as_str(), account.user.as_str()));
+        let kept = self
+            .kept
+            .iter()
+            .filter(|(name, _)| *name != DOMAIN_PARAMETER);
         given
-            .map(|(name, credential)| (name.as_str(), credential.user.as_str()))
+            .chain(kept.map(|(name, (_, account))| (name.as_str(), account.as_str())))
             .collect()
     }
 
@@ -111,38 +175,215 @@ impl Passwords {
     pub(crate) fn accounts(&self, hosts: &[Arc<Host>]) -> BTreeMap<String, usize> {
         let mut accounts = BTreeMap::new();
         for host in hosts {
-            if let Some(user) = host.user.as_ref().or(self.default_user.as_ref()) {
-                *accounts.entry(user.clone()).or_default() += 1;
+            if let Some(user) = self.account(host) {
+                *accounts.entry(user).or_default() += 1;
             }
         }
         accounts
     }
 
-    fn of(&self, name: &CredentialRef, host: &Host) -> Result<Credential, String> {
-        if name.0 == DOMAIN
-            && host.credential.as_ref() != Some(name)
-            && let Some(domain) = &self.domain
-        {
-            return Ok(domain.clone());
-        }
-        if let Some(given) = self.given.get(&name.0)
-            && host.credential.as_ref() != Some(name)
-        {
-            return Ok(given.clone());
-        }
-        let user = host.user.clone().or_else(|| self.default_user.clone());
-        let user = user.ok_or("no account is known")?;
-        let password = host.password.as_ref().or_else(|| self.by_name.get(name));
-        let password = match password {
-            Some(password) => password.clone(),
-            None if has_key(host) => Secret::new(String::new()),
-            None => return Err("no password is known".to_owned()),
+    /// Tells whether the directory must be open to log on to these PCs, or for the playbook.
+    pub(crate) fn need_directory(&self, hosts: &[Arc<Host>]) -> bool {
+        let Some(file) = &self.file else {
+            return false;
         };
-        Ok(Credential {
-            user,
-            password,
-            ssh: None,
-        })
+        let kept = self.kept.values().map(|(name, _)| name.clone());
+        let names = needed(hosts).into_iter();
+        let names = names.filter(|name| !self.by_name.contains_key(name));
+        names
+            .chain(kept)
+            .any(|name| file.store().needs_directory(&name))
+    }
+
+    /// Returns the account of a PC in words, without asking any source.
+    fn account(&self, host: &Host) -> Option<String> {
+        let name = name_of(host);
+        if let Some(user) = self.outweighing(host, &name) {
+            return Some(user);
+        }
+        let file = self.file.as_ref().filter(|file| file.store().knows(&name));
+        let kept = file.and_then(|file| file.store().account(&name, Some(host)).ok()?);
+        kept.or_else(|| self.default_user.clone())
+    }
+
+    /// Returns the account that outweighs the one of `credentials.yaml`: the inventory's, or that
+    /// of `--user`, which is for the credential that no inventory names.
+    fn outweighing(&self, host: &Host, name: &CredentialRef) -> Option<String> {
+        let by_option = || self.default_user.clone().filter(|_| name.0 == DEFAULT);
+        host.user.clone().or_else(by_option)
+    }
+
+    /// Refuses PCs for which nothing names an account.
+    fn check_users(&self, logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<(), CliError> {
+        let nobody = hosts.iter().find(|host| {
+            let name = name_of(host);
+            let file = self.file.as_ref().filter(|file| file.store().knows(&name));
+            // Of a variable that is missing the look tells more.
+            let kept = file.is_some_and(|file| {
+                let account = file.store().account(&name, Some(host));
+                let fetched = !host.brings_password() && file_for(&name, logon).is_none();
+                fetched || !matches!(account, Ok(None))
+            });
+            !kept && host.user.is_none() && self.default_user.is_none()
+        });
+        match nobody {
+            None => Ok(()),
+            Some(host) => Err(
+                CliError::user(format!("no account is given for {}", host.name)).hint(
+                    "name the PCs' local administrator: --user NAME, or `user` in the inventory",
+                ),
+            ),
+        }
+    }
+
+    /// Notes what `credentials.yaml` has for the playbook.
+    fn keep(&mut self, domain: &DomainArgs, mode: RunMode) -> Result<(), CliError> {
+        let Some(file) = self.file.as_ref().filter(|_| mode != RunMode::Exec) else {
+            return Ok(());
+        };
+        for Setting {
+            name: parameter,
+            value,
+        } in &domain.kept
+        {
+            let name = CredentialRef(value.clone());
+            let entry = file.store().settings().credential(&name);
+            let per_host = entry.is_some_and(fleetmend_credentials::settings::Entry::is_per_host);
+            if parameter == DOMAIN_PARAMETER && per_host {
+                return Err(CliError::user(format!(
+                    "{}: {parameter} is one account for all PCs, and {name} is another for each",
+                    file.path().display()
+                ))
+                .hint("name a credential without templates and without LAPS for it"));
+            }
+            let account = match per_host {
+                true => Some(format!("{name}, another on each PC")),
+                false => file.store().account(&name, None).ok().flatten(),
+            };
+            let account = account.unwrap_or_else(|| name.to_string());
+            self.kept.insert(parameter.clone(), (name, account));
+        }
+        Ok(())
+    }
+
+    /// Looks whether everything is there that `credentials.yaml` promises.
+    async fn look(&self, mode: RunMode, hosts: &[Arc<Host>]) -> Result<(), CliError> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let store = file.store();
+        let fetched = hosts.iter().filter(|host| !host.brings_password());
+        let named: Vec<(CredentialRef, &Host)> = fetched
+            .map(|host| (name_of(host), &**host))
+            .filter(|(name, _)| !self.by_name.contains_key(name) && store.knows(name))
+            .collect();
+        let mut wanted: Vec<Wanted<'_>> = named
+            .iter()
+            .map(|(name, host)| Wanted {
+                name,
+                host: Some(*host),
+                has_account: host.user.is_some() || self.default_user.is_some(),
+            })
+            .collect();
+        // A check gives no account to any playbook.
+        let kept = self.kept.values().filter(|_| mode == RunMode::Repair);
+        for (name, _) in kept {
+            let entry = store.settings().credential(name);
+            let per_host = entry.is_some_and(fleetmend_credentials::settings::Entry::is_per_host);
+            let whom = hosts.iter().map(|host| Some(&**host));
+            let whom: Vec<Option<&Host>> = if per_host { whom.collect() } else { vec![None] };
+            wanted.extend(whom.into_iter().map(|host| Wanted {
+                name,
+                host,
+                has_account: false,
+            }));
+        }
+        file.look(&wanted).await
+    }
+
+    /// Returns the credential of this name for this PC, after it refused so many different ones.
+    async fn of(
+        &self,
+        name: &CredentialRef,
+        host: &Host,
+        refused: u32,
+    ) -> Result<Option<Credential>, String> {
+        let once = |credential| (refused == 0).then_some(credential);
+        let is_logon = host.credential.as_ref() == Some(name);
+        if !is_logon && let Some(account) = self.of_option(name) {
+            return account
+                .credential()
+                .map(once)
+                .map_err(|error| error.to_string());
+        }
+        let is_kept = self.kept.values().any(|(kept, _)| kept == name);
+        if is_kept && name_of(host) != *name {
+            let given = self.fetch(name, host, refused).await?;
+            return given.map(|given| with_user(given, None, None)).transpose();
+        }
+        let user = self.outweighing(host, name);
+        let known = match self.by_name.get(name) {
+            _ if host.password.is_some() => host.password.clone(),
+            _ if host.sealed_password.is_some() => Some(self.unseal(host).await?),
+            Some(known) => Some(known.secret().map_err(|error| error.to_string())?),
+            None => None,
+        };
+        if let Some(password) = known {
+            let user = user
+                .or_else(|| self.account(host))
+                .ok_or("no account is known")?;
+            return Ok(once(Credential::new(user, password)));
+        }
+        if self
+            .file
+            .as_ref()
+            .is_some_and(|file| file.store().knows(name))
+        {
+            let given = self.fetch(name, host, refused).await?;
+            let default = self.default_user.clone();
+            return given
+                .map(|given| with_user(given, user, default))
+                .transpose();
+        }
+        let user = user.or_else(|| self.default_user.clone());
+        let user = user.ok_or("no account is known")?;
+        match has_key(host) {
+            true => Ok(once(Credential::new(user, Secret::new(String::new())))),
+            false => Err("no password is known".to_owned()),
+        }
+    }
+
+    /// Returns the account that an option gives for this name.
+    fn of_option(&self, name: &CredentialRef) -> Option<&Account> {
+        let domain = self.domain.as_ref().filter(|_| name.0 == DOMAIN);
+        domain.or_else(|| self.given.get(&name.0))
+    }
+
+    async fn fetch(
+        &self,
+        name: &CredentialRef,
+        host: &Host,
+        refused: u32,
+    ) -> Result<Option<Given>, String> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        let limit = fetch_limit();
+        let given = file.store().fetch(name, Some(host), refused, &limit);
+        given.await.map_err(|error| error.to_string())
+    }
+
+    /// Opens the password that stands encrypted in the inventory.
+    async fn unseal(&self, host: &Host) -> Result<Secret, String> {
+        let (Some(unseal), Some(sealed)) = (self.unseal.clone(), host.sealed_password.clone())
+        else {
+            return Err("its password in the inventory is encrypted".to_owned());
+        };
+        // It works for some milliseconds.
+        let opened = tokio::task::spawn_blocking(move || unseal.unseal(&sealed.text)).await;
+        opened
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.why)
     }
 }
 
@@ -153,24 +394,42 @@ impl CredentialSource for Passwords {
         name: &CredentialRef,
         host: &Host,
     ) -> Result<Credential, CredentialError> {
-        self.of(name, host).map_err(|detail| CredentialError {
+        let error = |detail| CredentialError {
+            name: name.clone(),
+            detail,
+        };
+        let found = self.of(name, host, 0).await.map_err(error)?;
+        found.ok_or_else(|| error("there is none".to_owned()))
+    }
+
+    async fn another(
+        &self,
+        name: &CredentialRef,
+        host: &Host,
+        refused: u32,
+    ) -> Result<Option<Credential>, CredentialError> {
+        if refused == 0 {
+            return Ok(None);
+        }
+        let found = self.of(name, host, refused).await;
+        found.map_err(|detail| CredentialError {
             name: name.clone(),
             detail,
         })
     }
 }
 
-fn check_users(logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<(), CliError> {
-    let nobody = hosts
-        .iter()
-        .find(|host| host.user.is_none() && logon.user.is_none());
-    match nobody {
-        None => Ok(()),
-        Some(host) => Err(
-            CliError::user(format!("no account is given for {}", host.name))
-                .hint("name the PCs' local administrator: --user NAME, or `user` in the inventory"),
-        ),
-    }
+fn with_user(
+    given: Given,
+    outweighing: Option<String>,
+    default: Option<String>,
+) -> Result<Credential, String> {
+    let user = outweighing.or(given.user).or(default);
+    Ok(Credential {
+        user: user.ok_or("no account is known")?,
+        password: given.password,
+        ssh: given.ssh,
+    })
 }
 
 /// Refuses credentials whose variable is that of the directory account: its password must reach
@@ -204,7 +463,7 @@ fn file_for(name: &CredentialRef, logon: &LogonArgs) -> Option<PathBuf> {
 fn needed(hosts: &[Arc<Host>]) -> BTreeSet<CredentialRef> {
     hosts
         .iter()
-        .filter(|host| host.password.is_none())
+        .filter(|host| !host.brings_password())
         .map(|host| name_of(host))
         .collect()
 }
@@ -219,7 +478,7 @@ fn name_of(host: &Host) -> CredentialRef {
 fn must_have(name: &CredentialRef, hosts: &[Arc<Host>]) -> bool {
     hosts
         .iter()
-        .any(|host| host.password.is_none() && name_of(host) == *name && !has_key(host))
+        .any(|host| !host.brings_password() && name_of(host) == *name && !has_key(host))
 }
 
 fn has_key(host: &Host) -> bool {
@@ -229,7 +488,7 @@ fn has_key(host: &Host) -> bool {
 fn ask(name: &CredentialRef, logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<Secret, CliError> {
     let of_name = hosts
         .iter()
-        .filter(|host| host.password.is_none() && name_of(host) == *name);
+        .filter(|host| !host.brings_password() && name_of(host) == *name);
     let users: BTreeSet<&str> = of_name
         .filter_map(|host| host.user.as_deref().or(logon.user.as_deref()))
         .collect();
@@ -245,7 +504,7 @@ fn ask(name: &CredentialRef, logon: &LogonArgs, hosts: &[Arc<Host>]) -> Result<S
 }
 
 /// The accounts of `--credential`, of which a check uses none.
-fn given(args: &DomainArgs, mode: RunMode) -> Result<BTreeMap<String, Credential>, CliError> {
+fn given(args: &DomainArgs, mode: RunMode) -> Result<BTreeMap<String, Account>, CliError> {
     let files = &args.credential_password_file;
     let stray = files.iter().find(|file| {
         let mut accounts = args.credential.iter();
@@ -261,148 +520,34 @@ fn given(args: &DomainArgs, mode: RunMode) -> Result<BTreeMap<String, Credential
     for Setting { name, value: user } in &args.credential {
         let file = files.iter().rfind(|file| file.name == *name);
         let password = match file {
-            Some(file) => password::read(Path::new(&file.value))?,
-            None if mode == RunMode::Check => Secret::new(String::new()),
-            None => password::ask(
+            Some(file) => Known::read(Path::new(&file.value))?,
+            None if mode == RunMode::Check => Known::Kept(Secret::new(String::new())),
+            None => Known::Kept(password::ask(
                 &format!("the password of {user} ({name})"),
                 &format!("name a file that holds it: --credential-password-file {name}=FILE"),
-            )?,
+            )?),
         };
         let user = user.clone();
-        given.insert(
-            name.clone(),
-            Credential {
-                user,
-                password,
-                ssh: None,
-            },
-        );
+        given.insert(name.clone(), Account { user, password });
     }
     Ok(given)
 }
 
 /// The domain account. A check uses it on no PC and gets no password that nobody offered.
-fn domain_credential(args: &DomainArgs, mode: RunMode) -> Result<Option<Credential>, CliError> {
+fn domain_credential(args: &DomainArgs, mode: RunMode) -> Result<Option<Account>, CliError> {
     let Some(user) = &args.domain_user else {
         return Ok(None);
     };
     let password = match &args.domain_password_file {
-        Some(file) => password::read(file)?,
-        None if mode == RunMode::Check => Secret::new(String::new()),
-        None => password::ask(
+        Some(file) => Known::read(file)?,
+        None if mode == RunMode::Check => Known::Kept(Secret::new(String::new())),
+        None => Known::Kept(password::ask(
             &format!("the password of the domain account {user}"),
             "name a file that holds it: --domain-password-file FILE",
-        )?,
+        )?),
     };
-    Ok(Some(Credential {
+    Ok(Some(Account {
         user: user.clone(),
         password,
-        ssh: None,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host(name: &str, change: impl FnOnce(&mut Host)) -> Arc<Host> {
-        let mut host = Host::new(name);
-        change(&mut host);
-        Arc::new(host)
-    }
-
-    fn secret(text: &str) -> Secret {
-        Secret::new(text.to_owned())
-    }
-
-    fn passwords() -> Passwords {
-        Passwords {
-            default_user: Some("fleetadmin".into()),
-            by_name: BTreeMap::from([
-                (CredentialRef(DEFAULT.into()), secret("default")),
-                (CredentialRef("kiosk".into()), secret("kiosk")),
-            ]),
-            domain: Some(Credential {
-                user: "CORP\\joiner".into(),
-                password: secret("domain"),
-                ssh: None,
-            }),
-            given: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn the_inventory_outweighs_the_credential_and_that_the_command_line() {
-        let passwords = passwords();
-        let reveal = |host: &Host| {
-            let credential = passwords.of(&name_of(host), host).unwrap();
-            format!("{}/{}", credential.user, credential.password.reveal())
-        };
-        assert_eq!(reveal(&host("a", |_| {})), "fleetadmin/default");
-        assert_eq!(
-            reveal(&host("b", |host| {
-                host.user = Some(".\\k".into());
-                host.credential = Some(CredentialRef("kiosk".into()));
-            })),
-            ".\\k/kiosk"
-        );
-        assert_eq!(
-            reveal(&host("c", |host| {
-                host.credential = Some(CredentialRef("kiosk".into()));
-                host.password = Some(secret("own"));
-            })),
-            "fleetadmin/own"
-        );
-    }
-
-    #[test]
-    fn the_domain_account_is_no_logon() {
-        let passwords = passwords();
-        let host = host("a", |host| host.password = Some(secret("own")));
-        let domain = passwords.of(&CredentialRef(DOMAIN.into()), &host).unwrap();
-        assert_eq!(
-            (domain.user.as_str(), domain.password.reveal()),
-            ("CORP\\joiner", "domain")
-        );
-    }
-
-    #[test]
-    fn an_unknown_credential_is_no_password_at_all() {
-        let host = host("a", |host| {
-            host.credential = Some(CredentialRef("other".into()))
-        });
-        assert!(passwords().of(&name_of(&host), &host).is_err());
-    }
-
-    #[test]
-    fn keys_need_no_password() {
-        let with_key = host("a", |host| {
-            host.transport = TransportChoice::Ssh;
-            host.ssh.use_agent = true;
-            host.user = Some("root".into());
-            host.credential = Some(CredentialRef("unset-anywhere".into()));
-        });
-        let hosts = [with_key];
-        let passwords = Passwords::gather(
-            &LogonArgs::default(),
-            &DomainArgs::default(),
-            RunMode::Repair,
-            &hosts,
-        )
-        .unwrap();
-        let credential = passwords.of(&name_of(&hosts[0]), &hosts[0]).unwrap();
-        assert!(credential.password.is_empty());
-    }
-
-    #[test]
-    fn a_pc_without_account_is_named() {
-        let hosts = [host("pc-9", |_| {})];
-        let error = Passwords::gather(
-            &LogonArgs::default(),
-            &DomainArgs::default(),
-            RunMode::Repair,
-            &hosts,
-        );
-        assert!(error.unwrap_err().to_string().contains("pc-9"));
-    }
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_credentials::Wanted;
 use fleetmend_directory::{
     ActiveDirectory, ComputerQuery, Encryption, Filter, Limit, ListedComputer, Proof, Settings,
     Trust,
 };
 use fleetmend_inventory::{DirectoryListing, DirectorySource, ListedPc};
-use fleetmend_model::{Credential, Secret};
+use fleetmend_model::{Credential, CredentialRef, Host, Secret};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DirectoryArgs;
+use crate::credentials::{CredentialsFile, Passwords};
 use crate::directory_error;
 use crate::error::CliError;
 use crate::password;
@@ -30,6 +32,7 @@ const LIST: Duration = Duration::from_secs(600);
 /// The way to the directory. Nothing is opened before it is needed.
 pub(crate) struct Directory<'a> {
     args: &'a DirectoryArgs,
+    credentials: Option<Arc<CredentialsFile>>,
     open: Option<Open>,
 }
 
@@ -50,7 +53,23 @@ pub(crate) struct Open {
 impl<'a> Directory<'a> {
     /// Returns the way that the arguments describe.
     pub(crate) fn new(args: &'a DirectoryArgs) -> Self {
-        Self { args, open: None }
+        Self {
+            args,
+            credentials: None,
+            open: None,
+        }
+    }
+
+    /// Returns the same with the credentials of a file, which may name its account and need it
+    /// for LAPS.
+    pub(crate) fn with(mut self, credentials: Option<&Arc<CredentialsFile>>) -> Self {
+        self.credentials = credentials.cloned();
+        self
+    }
+
+    /// Returns the credentials of a file, if there is one.
+    pub(crate) fn credentials(&self) -> Option<&Arc<CredentialsFile>> {
+        self.credentials.as_ref()
     }
 
     /// Returns the domain that playbooks may use, if one was given.
@@ -71,7 +90,14 @@ impl<'a> Directory<'a> {
 
     /// Tells whether an account was given.
     pub(crate) fn has_account(&self) -> bool {
-        self.args.directory_user.is_some()
+        self.args.directory_user.is_some() || self.kept().is_some()
+    }
+
+    /// Returns the credential that the file names for it, if no option gives an account.
+    fn kept(&self) -> Option<(&CredentialsFile, &CredentialRef)> {
+        let file = self.credentials.as_deref()?;
+        let name = file.store().settings().directory()?;
+        self.args.directory_user.is_none().then_some((file, name))
     }
 
     /// Fails if arguments speak of a directory and nothing names one.
@@ -112,15 +138,40 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// Fails if these PCs' passwords are in a directory, and none is known to be asked.
+    ///
+    /// # Errors
+    /// As said.
+    pub(crate) fn must_serve(
+        &self,
+        passwords: &Passwords,
+        hosts: &[Arc<Host>],
+    ) -> Result<(), CliError> {
+        let served = self.open.is_some() || self.args.directory.is_some();
+        if served || !passwords.need_directory(hosts) {
+            return Ok(());
+        }
+        Err(
+            CliError::user("LAPS is to be asked for passwords, and no directory is given")
+                .hint("name the domain: --directory DOMAIN"),
+        )
+    }
+
     async fn connect(&self, domain: &str) -> Result<Open, CliError> {
         let settings = settings(domain, self.args)?;
-        let account = account(domain, self.args)?;
+        let account = match self.kept() {
+            Some((file, name)) => kept_account(file, name, self.args).await?,
+            None => account(domain, self.args)?,
+        };
         let (user, password) = (account.user.clone(), account.password.clone());
         let directory = Arc::new(ActiveDirectory::new(settings, account));
         let proof = directory
             .prove(&limit(CONNECT))
             .await
             .map_err(|error| directory_error::proving(error, &user, self.args))?;
+        if let Some(file) = &self.credentials {
+            file.use_directory(Arc::clone(&directory));
+        }
         Ok(Open {
             directory,
             proof,
@@ -239,11 +290,30 @@ fn settings(domain: &str, args: &DirectoryArgs) -> Result<Settings, CliError> {
     Ok(settings)
 }
 
+/// Returns the account that the file names, with the password of an option if there is one.
+async fn kept_account(
+    file: &CredentialsFile,
+    name: &CredentialRef,
+    args: &DirectoryArgs,
+) -> Result<Credential, CliError> {
+    file.look(&[Wanted {
+        name,
+        host: None,
+        has_account: false,
+    }])
+    .await?;
+    let mut account = file.for_run(name).await?;
+    if let Some(file) = &args.directory_password_file {
+        account.password = password::read(file)?;
+    }
+    Ok(account)
+}
+
 fn account(domain: &str, args: &DirectoryArgs) -> Result<Credential, CliError> {
     let Some(user) = &args.directory_user else {
         return Err(
             CliError::user(format!("no account is given to ask the directory {domain}"))
-                .hint("name one: --directory-user USER; which rights it needs: docs/guide/domain-rights.md"),
+                .hint("name one: --directory-user USER, or `directory` in credentials.yaml; which rights it needs: docs/guide/domain-rights.md"),
         );
     };
     let password = match &args.directory_password_file {

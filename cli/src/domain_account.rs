@@ -34,7 +34,11 @@ pub(crate) async fn try_once(
         })
     });
     let may_reach = asked_for && plan.mode == RunMode::Repair;
-    let Some(credential) = passwords.domain().filter(|_| may_reach) else {
+    let credential = match may_reach {
+        true => passwords.domain().await?,
+        false => None,
+    };
+    let Some(credential) = &credential else {
         return Ok(());
     };
     let user = &credential.user;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_engine::{ExecJob, Job, Pace, Programs, RebootPolicy, RunLimits, RunPlan};
-use fleetmend_inventory::Inventory;
+use fleetmend_inventory::{Inventory, Unseal};
 use fleetmend_model::{
     CredentialRef, Host, HostName, RunMode, TlsVerification, TransportChoice, WinrmAuth,
     WinrmScheme,
@@ -35,6 +35,8 @@ pub(crate) struct Pcs {
     /// PCs of the whole inventory on which a step for another PC may run: those that a parameter
     /// names.
     pub(crate) elsewhere: Vec<Arc<Host>>,
+    /// What opens the passwords that stand encrypted in the inventory.
+    pub(crate) unseal: Option<Arc<dyn Unseal>>,
 }
 
 impl Pcs {
@@ -50,7 +52,10 @@ impl Pcs {
         set: &[Setting],
         printer: &Printer,
     ) -> Result<Self, CliError> {
-        let whole = inventories::whole(args, directory, printer).await?;
+        let mut whole = inventories::whole(args, directory, printer).await?;
+        if let Some(file) = directory.credentials() {
+            file.assign(&mut whole)?;
+        }
         let of = whole.hosts.len();
         let named: BTreeSet<&str> = set.iter().map(|setting| setting.value.as_str()).collect();
         let is_named = |host: &&Host| named.contains(host.name.0.as_str());
@@ -74,6 +79,7 @@ impl Pcs {
         }
         refuse_open_passwords(&inventory)?;
         let from_directory = !inventory.sources.is_empty();
+        let unseal = inventory.vaults.unseal();
         let accept = logon.accept_new_host_keys;
         let shared = |mut host: Host| {
             host.ssh.accept_new_host_keys |= accept;
@@ -84,6 +90,7 @@ impl Pcs {
             hosts: inventory.hosts.into_iter().map(shared).collect(),
             of,
             from_directory,
+            unseal,
         })
     }
 }
@@ -250,6 +257,10 @@ fn parameters(playbooks: &Playbooks, domain: &DomainArgs) -> Result<Map<String, 
             }));
         }
         values.insert(name.clone(), Value::from(name.as_str()));
+    }
+    let kept = domain.kept.iter();
+    for Setting { name, value } in kept.filter(|kept| credentials.contains(kept.name.as_str())) {
+        values.insert(name.clone(), Value::from(value.as_str()));
     }
     if domain.domain_user.is_some() && credentials.contains(credentials::DOMAIN_PARAMETER) {
         let name = credentials::DOMAIN_PARAMETER.to_owned();

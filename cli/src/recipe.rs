@@ -7,15 +7,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_inventory::Inventory;
 use fleetmend_model::{Host, HostName, RunMode, TlsVerification};
 use fleetmend_playbooks::ParameterKind;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{
-    DirectoryArgs, DomainArgs, JobArgs, LogonArgs, PaceArgs, RebootArgs, Setting, TextLanguage,
+    CredentialsArgs, DirectoryArgs, DomainArgs, JobArgs, LogonArgs, PaceArgs, RebootArgs, Setting,
+    TextLanguage,
 };
+use crate::credentials::CredentialsFile;
 use crate::error::CliError;
-use crate::inventories;
 use crate::plan::Pcs;
 use crate::playbooks::Playbooks;
 
@@ -39,6 +41,9 @@ pub(crate) struct Recipe {
     from_directory: bool,
     /// PCs whose password stood in the inventory.
     own_passwords: Vec<HostName>,
+    /// The file that says where secrets are kept; it is read again.
+    #[serde(default)]
+    credentials: Option<PathBuf>,
     logon: Logon,
     domain: Domain,
     reboot: Reboot,
@@ -120,7 +125,7 @@ impl Recipe {
     pub(crate) fn of(args: &JobArgs, mode: RunMode, playbooks: &Playbooks, pcs: &Pcs) -> Self {
         let is_file = playbooks.main.name != args.playbook;
         let everyone = pcs.everyone();
-        let own = everyone.iter().filter(|host| host.password.is_some());
+        let own = everyone.iter().filter(|host| host.brings_password());
         Self {
             mode,
             playbook: if is_file {
@@ -133,6 +138,7 @@ impl Recipe {
             elsewhere: pcs.elsewhere.iter().map(|host| keepable(host)).collect(),
             of: pcs.of,
             from_directory: pcs.from_directory,
+            credentials: None,
             logon: Logon {
                 user: args.logon.user.clone(),
                 password_file: lasting(args.logon.password_file.as_deref()),
@@ -145,6 +151,25 @@ impl Recipe {
             directory: Directory::of(&args.directory),
             pace: Pace::of(&args.pace),
         }
+    }
+
+    /// Notes which file says where secrets are kept.
+    pub(crate) fn with_credentials(mut self, file: Option<&CredentialsFile>) -> Self {
+        self.credentials = file.map(|file| file.path().to_owned());
+        self
+    }
+
+    /// Reads the file again that says where secrets are kept, or another that is named now.
+    ///
+    /// # Errors
+    /// It cannot be read, or something in it is wrong.
+    pub(crate) fn credentials(
+        &self,
+        args: &CredentialsArgs,
+    ) -> Result<Option<Arc<CredentialsFile>>, CliError> {
+        let path = args.credentials.as_ref().or(self.credentials.as_ref());
+        path.map(|path| CredentialsFile::open(path, false))
+            .transpose()
     }
 
     /// Returns the text for the journal.
@@ -181,30 +206,30 @@ impl Recipe {
         serde_json::from_value(value).map_err(|error| other().because(error))
     }
 
-    /// Returns the PCs, with the passwords that stood in these inventories.
-    ///
-    /// # Errors
-    /// An inventory is wrong.
-    pub(crate) fn pcs(&self, inventories: &[PathBuf]) -> Result<Pcs, CliError> {
+    /// Returns the PCs, with the passwords that stood in this inventory.
+    pub(crate) fn pcs(&self, known: Option<&Inventory>) -> Pcs {
         let mut hosts = self.hosts.clone();
         let mut elsewhere = self.elsewhere.clone();
-        if !inventories.is_empty() {
-            let known = inventories::load(inventories, true)?;
+        if let Some(known) = known {
             for host in hosts.iter_mut().chain(&mut elsewhere) {
                 let mut same = known.hosts.iter().filter(|known| {
                     known.name == host.name
                         && known.address == host.address
                         && self.own_passwords.contains(&known.name)
                 });
-                host.password = same.next().and_then(|known| known.password.clone());
+                if let Some(known) = same.next() {
+                    host.password.clone_from(&known.password);
+                    host.sealed_password.clone_from(&known.sealed_password);
+                }
             }
         }
-        Ok(Pcs {
+        Pcs {
             hosts: hosts.into_iter().map(Arc::new).collect(),
             elsewhere: elsewhere.into_iter().map(Arc::new).collect(),
             of: self.of,
             from_directory: self.from_directory,
-        })
+            unseal: known.and_then(|known| known.vaults.unseal()),
+        }
     }
 
     /// Fails if one of these PCs lacks the password that stood in its inventory.
@@ -213,7 +238,7 @@ impl Recipe {
     /// As said.
     pub(crate) fn must_have_passwords(&self, hosts: &[Arc<Host>]) -> Result<(), CliError> {
         let lacks =
-            |host: &&Arc<Host>| host.password.is_none() && self.own_passwords.contains(&host.name);
+            |host: &&Arc<Host>| !host.brings_password() && self.own_passwords.contains(&host.name);
         match hosts.iter().find(lacks) {
             None => Ok(()),
             Some(host) => Err(CliError::user(format!(
@@ -244,6 +269,7 @@ impl Recipe {
             domain_user: self.domain.user.clone(),
             domain_password_file: there(self.domain.password_file.as_deref()),
             kb: Vec::new(),
+            kept: Vec::new(),
             credential: accounts.clone().map(Account::user).collect(),
             credential_password_file: accounts.filter_map(Account::file).collect(),
             allow_credential_on_pcs: self.domain.allow_credential_on_pcs,
@@ -479,6 +505,7 @@ mod tests {
             elsewhere: Vec::new(),
             of: 9,
             from_directory: false,
+            unseal: None,
         };
         let setting = Setting {
             name: "rotate_afterwards".into(),
@@ -513,7 +540,7 @@ mod tests {
         }
         let back = Recipe::read(&text).unwrap();
         assert_eq!(back.text().unwrap(), text);
-        let pcs = back.pcs(&[]).unwrap();
+        let pcs = back.pcs(None);
         assert_eq!((pcs.hosts.len(), pcs.of), (2, 9));
         assert_eq!(pcs.hosts[0].vars["site"], "大阪");
         let key = pcs.hosts[0].ssh.key_file.clone().unwrap();
@@ -535,7 +562,12 @@ mod tests {
             "all:\n  hosts:\n    pc-007: {password: 新しいpw}\n    pc-008: {password: other}\n";
         std::fs::write(&file, text).unwrap();
         let recipe = recipe();
-        let pcs = recipe.pcs(&[file]).unwrap();
+        let options = fleetmend_inventory::Options {
+            allow_plaintext_passwords: true,
+            ..fleetmend_inventory::Options::default()
+        };
+        let known = fleetmend_inventory::load(&[file], &options).unwrap();
+        let pcs = recipe.pcs(Some(&known));
         let password = |index: usize| {
             let password = pcs.hosts[index].password.as_ref();
             password.map(|password| password.reveal().to_owned())

@@ -14,7 +14,7 @@ use fleetmend_playbooks::{
 };
 use fleetmend_report::fold_names;
 
-use crate::credentials::DOMAIN_PARAMETER;
+use crate::credentials::{DOMAIN_PARAMETER, Reach};
 use crate::pace;
 use crate::plan::{is_unverified, option_for};
 use crate::playbooks::Playbooks;
@@ -36,6 +36,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) domain_user: Option<&'a str>,
     /// Further accounts for the playbook: parameter and user.
     pub(crate) given: Vec<(&'a str, &'a str)>,
+    /// What `credentials.yaml` gives to whom, if it is in use.
+    pub(crate) reach: Option<Reach>,
     /// Whether, when and how many PCs may be restarted.
     pub(crate) reboots: &'a RebootPolicy,
     /// In which batches it goes, how fast, and when it stops.
@@ -112,6 +114,9 @@ impl Statement<'_> {
             line("skipped", &text);
         }
         line("secrets", &self.secrets());
+        for (label, text) in self.reach.iter().flat_map(Reach::lines) {
+            line(label, &text);
+        }
         line("journal", &self.journal);
         text
     }

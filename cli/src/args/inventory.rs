@@ -15,4 +15,20 @@ pub(crate) struct InventoryArgs {
     /// Accept passwords that stand in the inventory in plain text
     #[arg(long)]
     pub(crate) allow_plaintext_passwords: bool,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+}
+
+/// What opens the values and files of an inventory that ansible-vault encrypted; the names are
+/// Ansible's.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "PCs")]
+pub(crate) struct VaultArgs {
+    /// Open what ansible-vault encrypted with the password in FILE; a program prints it
+    #[arg(long, alias = "vault-pass-file", value_name = "FILE")]
+    #[arg(env = "ANSIBLE_VAULT_PASSWORD_FILE", hide_env_values = true)]
+    pub(crate) vault_password_file: Vec<PathBuf>,
+    /// The same for one label; `LABEL@prompt` asks
+    #[arg(long, value_name = "LABEL@FILE")]
+    pub(crate) vault_id: Vec<String>,
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use fleetmend_playbooks::Language;
 
-use super::{DirectoryArgs, InventoryArgs, LogonArgs, OutputArgs, PaceArgs, RebootArgs, Setting};
+use super::{
+    CredentialsArgs, DirectoryArgs, InventoryArgs, LogonArgs, OutputArgs, PaceArgs, RebootArgs,
+    Setting,
+};
 
 /// What `run` and `check` share.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,6 +19,8 @@ pub(crate) struct JobArgs {
     pub(crate) inventory: InventoryArgs,
     #[command(flatten)]
     pub(crate) logon: LogonArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialsArgs,
     #[command(flatten)]
     pub(crate) domain: DomainArgs,
     #[command(flatten)]
@@ -62,6 +67,9 @@ pub(crate) struct DomainArgs {
     /// Read the password of the account for NAME from FILE instead of asking; repeatable
     #[arg(long, value_name = "NAME=FILE", requires = "credential")]
     pub(crate) credential_password_file: Vec<Setting>,
+    /// Parameters that `credentials.yaml` gives, with the credential of each.
+    #[arg(skip)]
+    pub(crate) kept: Vec<Setting>,
     /// Give the playbook this domain account, its parameter domain_credential, for rungs that need one
     #[arg(long, value_name = "USER", env = "FLEETMEND_DOMAIN_USER")]
     pub(crate) domain_user: Option<String>,

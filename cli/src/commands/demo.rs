@@ -11,7 +11,7 @@ use fleetmend_report::RunReport;
 use super::lab::{announce, close, not_started};
 use super::run::show;
 use crate::args::{
-    DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, RebootArgs, TextLanguage,
+    DomainArgs, InventoryArgs, LogonArgs, Output, OutputArgs, RebootArgs, TextLanguage, VaultArgs,
 };
 use crate::credentials::Passwords;
 use crate::directory::Directory;
@@ -107,6 +107,7 @@ async fn run(
         inventory: vec![folder.inventory()],
         limit: Vec::new(),
         allow_plaintext_passwords: false,
+        vault: VaultArgs::default(),
     };
     let logon = LogonArgs {
         connect_timeout: CONNECT,
@@ -145,6 +146,7 @@ async fn run(
             accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
             domain_user: passwords.domain_user(),
             given: Vec::new(),
+            reach: None,
             reboots: &plan.reboots,
             pace: &plan.pace,
             credential_on_pcs: false,

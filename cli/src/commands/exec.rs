@@ -8,9 +8,10 @@ use fleetmend_transport::ExecRequest;
 
 use super::run::show;
 use crate::args::{
-    self, DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, OutputArgs, PaceArgs,
+    self, CredentialsArgs, DirectoryArgs, DomainArgs, InventoryArgs, LogonArgs, OutputArgs,
+    PaceArgs,
 };
-use crate::credentials::Passwords;
+use crate::credentials::{CredentialsFile, Passwords, Reach};
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::job;
@@ -28,6 +29,8 @@ pub(crate) struct ExecArgs {
     inventory: InventoryArgs,
     #[command(flatten)]
     logon: LogonArgs,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
     /// Take the words for PowerShell instead of a program and its arguments
     #[arg(long, help_heading = "Command")]
     powershell: bool,
@@ -70,7 +73,8 @@ is kept in the journal and may be seen on the PC: put no password into it.";
 /// As `run`.
 pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, CliError> {
     let show = show(&args.output)?;
-    let mut directory = Directory::new(&args.directory);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut directory = Directory::new(&args.directory).with(file.as_ref());
     let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, &[], printer).await?;
     let words = args.command.join(" ");
     let request = if args.powershell {
@@ -90,7 +94,14 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
         &DomainArgs::default(),
         RunMode::Exec,
         &pcs.hosts,
-    )?;
+        file.as_ref(),
+    )
+    .await?
+    .unsealed_by(pcs.unseal.clone());
+    directory.must_serve(&passwords, &pcs.hosts)?;
+    if passwords.need_directory(&pcs.hosts) {
+        directory.for_playbooks().await?;
+    }
     let journal = RunJournal::open(args.output.data_dir.as_deref())?;
     plan.pace = args.pace.pace();
     plan.pace.known = pace::known(&journal.path(), &subject, None);
@@ -101,6 +112,9 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     ));
     let accounts: Vec<String> = passwords.accounts(&pcs.hosts).into_keys().collect();
     printer.note(&format!("log on as {}", accounts.join(", ")));
+    for (label, text) in passwords.reach(&pcs.hosts).iter().flat_map(Reach::lines) {
+        printer.note(&format!("{label}: {text}"));
+    }
     for (label, text) in pace::lines(&plan.pace, pcs.hosts.len()) {
         printer.note(&format!("{label}: {text}"));
     }

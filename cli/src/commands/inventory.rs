@@ -6,7 +6,8 @@ use clap::Subcommand;
 use fleetmend_inventory::{DirectorySource, Inventory};
 use serde_json::json;
 
-use crate::args::{DirectoryArgs, InventoryArgs};
+use crate::args::{CredentialsArgs, DirectoryArgs, InventoryArgs};
+use crate::credentials::CredentialsFile;
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::exit_code;
@@ -49,6 +50,8 @@ struct ViewArgs {
     inventory: InventoryArgs,
     #[command(flatten)]
     directory: DirectoryArgs,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
     /// Print JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -140,17 +143,15 @@ async fn check(args: &ViewArgs, printer: &Printer) -> Result<(), CliError> {
 
 /// Reads the inventory, with the directories' computers if an account is given to ask with.
 async fn read(args: &ViewArgs, printer: &Printer) -> Result<Inventory, CliError> {
-    let mut directory = Directory::new(&args.directory);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut directory = Directory::new(&args.directory).with(file.as_ref());
     let files = &args.inventory;
-    let inventory = if directory.has_account() {
-        inventories::whole(files, &mut directory, printer).await?
-    } else {
-        let inventory = inventories::load(&files.inventory, files.allow_plaintext_passwords)?;
+    let inventory = inventories::shown(files, &mut directory, printer).await?;
+    if !directory.has_account() {
         for source in &inventory.sources {
             printer.note(&format!("{}; not asked (--directory-user)", named(source)));
         }
-        inventory
-    };
+    }
     inventories::limited(inventory, &files.limit)
 }
 

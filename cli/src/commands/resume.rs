@@ -12,13 +12,14 @@ use fleetmend_model::{Host, HostName, RunId, RunMode};
 use super::run::show;
 use super::runs::{open, unreadable};
 use super::show::find;
-use crate::args::{DomainArgs, OutputArgs};
+use crate::args::{CredentialsArgs, DomainArgs, OutputArgs, VaultArgs};
 use crate::commands::run::gathered;
 use crate::confirm;
 use crate::credentials::Passwords;
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::history;
+use crate::inventories;
 use crate::job::{self, Before, Goes};
 use crate::pace;
 use crate::plan::{self, Pcs};
@@ -46,9 +47,13 @@ pub(crate) struct ResumeArgs {
     #[arg(long, value_name = "FILE", help_heading = "Passwords")]
     #[arg(env = "FLEETMEND_DIRECTORY_PASSWORD_FILE", hide_env_values = true)]
     directory_password_file: Option<PathBuf>,
-    /// Read the passwords that stood in this inventory in plain text; PCs are taken from the journal
+    #[command(flatten)]
+    credentials: CredentialsArgs,
+    /// Read the passwords that stood in this inventory; PCs are taken from the journal
     #[arg(short, long, value_name = "FILE", help_heading = "Passwords")]
     inventory: Vec<PathBuf>,
+    #[command(flatten)]
+    vault: VaultArgs,
     /// Go ahead without asking
     #[arg(short, long)]
     yes: bool,
@@ -110,11 +115,20 @@ async fn go_on(
         let (now, then) = (programs.digest(), before.report.digest.clone());
         return Err(refused(&ResumeError::OtherPlaybook { now, then }, run));
     }
-    let pcs = recipe.pcs(&args.inventory)?;
+    let file = recipe.credentials(&args.credentials)?;
+    let known = if args.inventory.is_empty() {
+        None
+    } else {
+        Some(inventories::again(&args.inventory, &args.vault, file.as_ref()).await?)
+    };
+    let pcs = recipe.pcs(known.as_ref());
     let waiting = waiting(&before.past, &pcs.hosts);
     recipe.must_have_passwords(&waiting)?;
     let mut logon = recipe.logon();
     let mut domain = recipe.domain();
+    if let Some(file) = &file {
+        domain = file.fill(domain);
+    }
     let mut directory = recipe.directory()?;
     replace(&mut logon.password_file, args.password_file.as_ref());
     replace(
@@ -138,21 +152,20 @@ async fn go_on(
         .check(&plan)
         .map_err(|error| refused(&error, run))?;
 
-    let mut way = Directory::new(&directory);
+    let mut way = Directory::new(&directory).with(file.as_ref());
     let (passwords, open) = if waiting.is_empty() {
         // Only its end is missing.
         let none = DomainArgs::default();
         (
-            Passwords::gather(&logon, &none, recipe.mode, &waiting)?,
+            Passwords::gather(&logon, &none, recipe.mode, &waiting, None).await?,
             None,
         )
     } else {
-        let passwords = Passwords::gather(
-            &logon,
-            &domain,
-            recipe.mode,
-            &with_elsewhere(&waiting, &pcs),
-        )?;
+        let everyone = with_elsewhere(&waiting, &pcs);
+        let passwords =
+            Passwords::gather(&logon, &domain, recipe.mode, &everyone, file.as_ref()).await?;
+        let passwords = passwords.unsealed_by(pcs.unseal.clone());
+        way.must_serve(&passwords, &everyone)?;
         let open = gathered(&mut way, &passwords, &mut plan, &playbooks, printer).await?;
         (passwords, open)
     };
@@ -168,6 +181,7 @@ async fn go_on(
         accounts: passwords.accounts(&waiting).into_iter().collect(),
         domain_user: passwords.domain_user(),
         given: passwords.given(),
+        reach: passwords.reach(&waiting),
         reboots: &plan.reboots,
         pace: &plan.pace,
         credential_on_pcs: domain.allow_credential_on_pcs,
@@ -196,7 +210,9 @@ fn with_elsewhere(waiting: &[Arc<Host>], pcs: &Pcs) -> Vec<Arc<Host>> {
     let all = Pcs {
         hosts: waiting.to_vec(),
         elsewhere: pcs.elsewhere.clone(),
-        ..*pcs
+        of: pcs.of,
+        from_directory: pcs.from_directory,
+        unseal: pcs.unseal.clone(),
     };
     all.everyone()
 }

@@ -7,7 +7,7 @@ use fleetmend_model::RunMode;
 
 use crate::args::{JobArgs, OutputArgs};
 use crate::confirm;
-use crate::credentials::Passwords;
+use crate::credentials::{CredentialsFile, Passwords};
 use crate::directory::{Directory, Open};
 use crate::domain_account;
 use crate::error::CliError;
@@ -69,7 +69,13 @@ pub(crate) async fn run_playbook(
     let args = &args.settled();
     let show = show(&args.output)?;
     let playbooks = Playbooks::load(&args.playbook)?.with(&args.domain.set);
-    let mut directory = Directory::new(&args.directory);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut args = args.clone();
+    if let Some(file) = &file {
+        args.domain = file.fill(args.domain);
+    }
+    let args = &args;
+    let mut directory = Directory::new(&args.directory).with(file.as_ref());
     if directory.has_account() {
         // Before its password is asked for and spent.
         confirm::must_be_possible(args.yes)?;
@@ -92,9 +98,15 @@ pub(crate) async fn run_playbook(
         &args.reboot,
     )?;
     confirm::must_be_possible(args.yes)?;
-    let passwords = Passwords::gather(&args.logon, &args.domain, mode, &pcs.everyone())?;
+    let everyone = pcs.everyone();
+    let passwords =
+        Passwords::gather(&args.logon, &args.domain, mode, &everyone, file.as_ref()).await?;
+    let passwords = passwords.unsealed_by(pcs.unseal.clone());
+    directory.must_serve(&passwords, &everyone)?;
     let open = gathered(&mut directory, &passwords, &mut plan, &playbooks, printer).await?;
-    let recipe = Recipe::of(args, mode, &playbooks, &pcs).text()?;
+    let recipe = Recipe::of(args, mode, &playbooks, &pcs)
+        .with_credentials(file.as_deref())
+        .text()?;
     let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
     plan.history = history::read(&journal.path());
     plan.pace = args.pace.pace();
@@ -108,6 +120,7 @@ pub(crate) async fn run_playbook(
         accounts: passwords.accounts(&pcs.hosts).into_iter().collect(),
         domain_user: passwords.domain_user(),
         given: passwords.given(),
+        reach: passwords.reach(&pcs.hosts),
         reboots: &plan.reboots,
         pace: &plan.pace,
         credential_on_pcs: args.domain.allow_credential_on_pcs,

@@ -39,6 +39,7 @@ fn told(platforms: &[Platform], change: impl FnOnce(&mut Statement<'_>)) -> Stri
         accounts: vec![("fleetadmin".to_owned(), hosts.len())],
         domain_user: None,
         given: Vec::new(),
+        reach: None,
         reboots: &reboots,
         pace: &pace,
         credential_on_pcs: false,
@@ -147,6 +148,7 @@ fn what_must_be_asked_for_says_so_and_what_was_is_told() {
         accounts: Vec::new(),
         domain_user: None,
         given: Vec::new(),
+        reach: None,
         reboots: &reboots,
         pace: &pace,
         credential_on_pcs: false,
@@ -228,6 +230,7 @@ fn restarts_are_costs_that_are_told_and_bounded() {
         accounts: Vec::new(),
         domain_user: None,
         given: vec![("rescue_admin", "fleetrescue")],
+        reach: None,
         reboots: &none,
         pace: &pace,
         credential_on_pcs: true,
@@ -240,7 +243,7 @@ fn restarts_are_costs_that_are_told_and_bounded() {
         "{text}"
     );
     for line in [
-        "  batches   1: 1 PCs\n",
+        "  batches   1: 1 PC\n",
         "  stops at  more failures than unreachable 50%, access-denied 3, blocked 3, not-repaired 3, \
          verify-failed 3, unknown 3, needs-hands 3\n",
         "  pace      at most 5/s begun, at most 2 of one site at once, at most 9 repaired at once of \

@@ -7,7 +7,8 @@ use fleetmend_model::Credential;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::args::DirectoryArgs;
+use crate::args::{CredentialsArgs, DirectoryArgs};
+use crate::credentials::CredentialsFile;
 use crate::directory::{Directory, Open, ask};
 use crate::directory_error::probing;
 use crate::error::CliError;
@@ -29,6 +30,8 @@ pub(crate) struct ProbeArgs {
     json: bool,
     #[command(flatten)]
     directory: DirectoryArgs,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
 }
 
 /// Tries the accounts.
@@ -36,7 +39,8 @@ pub(crate) struct ProbeArgs {
 /// # Errors
 /// The directory cannot be asked, its account is refused, or standard output failed.
 pub(super) async fn cmd_probe(args: &ProbeArgs, printer: &Printer) -> Result<u8, CliError> {
-    let mut directory = Directory::new(&args.directory);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut directory = Directory::new(&args.directory).with(file.as_ref());
     let domain = directory.must_have()?;
     let other = match &args.domain_user {
         None => None,

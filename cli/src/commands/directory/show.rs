@@ -7,7 +7,8 @@ use fleetmend_directory::{DirectoryError, Limit};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::DirectoryArgs;
+use crate::args::{CredentialsArgs, DirectoryArgs};
+use crate::credentials::CredentialsFile;
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::exit_code;
@@ -26,6 +27,8 @@ pub(crate) struct ShowArgs {
     json: bool,
     #[command(flatten)]
     directory: DirectoryArgs,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
 }
 
 /// Shows a computer.
@@ -33,7 +36,8 @@ pub(crate) struct ShowArgs {
 /// # Errors
 /// The directory cannot be asked, or standard output failed.
 pub(super) async fn cmd_show(args: &ShowArgs, printer: &Printer) -> Result<u8, CliError> {
-    let mut directory = Directory::new(&args.directory);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut directory = Directory::new(&args.directory).with(file.as_ref());
     let domain = directory.must_have()?;
     let open = directory.open(&domain).await?;
     let limit = Limit::within(Duration::from_secs(60), &CancellationToken::new());

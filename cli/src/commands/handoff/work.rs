@@ -40,7 +40,7 @@ impl Work {
             ))
             .hint("use the fleetmend and the playbook of that run, or run again"));
         }
-        let pcs = recipe.pcs(&[])?;
+        let pcs = recipe.pcs(None);
         let plan = plan::of_playbook(
             &playbooks,
             recipe.mode,

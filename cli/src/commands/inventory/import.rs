@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use fleetmend_inventory::{DirectoryListing, DirectorySource, Options, Place, load_text};
 use jiff::Timestamp;
 
-use crate::args::{DirectoryArgs, Ldap};
+use crate::args::{CredentialsArgs, DirectoryArgs, Ldap};
+use crate::credentials::CredentialsFile;
 use crate::directory::{Directory, Open};
 use crate::error::CliError;
 use crate::exit_code;
@@ -34,6 +35,8 @@ pub(crate) struct ImportArgs {
     overwrite: bool,
     #[command(flatten)]
     directory: DirectoryArgs,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -60,7 +63,8 @@ pub(super) async fn cmd_import(args: &ImportArgs, printer: &Printer) -> Result<u
         return Err(is_there(file));
     }
     let arguments = arguments(args)?;
-    let mut directory = Directory::new(&arguments);
+    let file = CredentialsFile::find(&args.credentials)?;
+    let mut directory = Directory::new(&arguments).with(file.as_ref());
     let domain = directory.must_have()?;
     let source = source(args, &domain)?;
     let open = directory.open(&domain).await?;
