@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fleetmend_engine::{ErrorClass, Pace, RunReport, failure_kind};
+use fleetmend_engine::{ErrorClass, Expected, Pace, RunReport, failure_kind};
 use fleetmend_journal::JournalReader;
 use fleetmend_model::{ErrorsSpent, RunId};
 use jiff::{SignedDuration, Timestamp};
@@ -64,8 +64,10 @@ fn batches(pace: &Pace, pcs: usize) -> String {
     if sizes.len() > SHOWN {
         shown.push("…".to_owned());
     }
-    let text = format!("{}: {} PCs", sizes.len(), shown.join(", "));
-    if sizes.len() < 2 {
+    let noun = if pcs == 1 { "PC" } else { "PCs" };
+    let text = format!("{}: {} {noun}", sizes.len(), shown.join(", "));
+    let any = pace.expected.iter().any(Expected::is_any);
+    if any || sizes.len() < 2 {
         return text;
     }
     let expected: Vec<String> = pace.expected.iter().map(ToString::to_string).collect();
@@ -104,7 +106,10 @@ pub(crate) fn say_spent(
     let which = pcs_named(hosts.iter().collect());
     let why = match new {
         Some(kind) => format!("a new kind of failure, {kind}, in the first batch, on {which}"),
-        None => format!("{count} failures of class {class}, {allowed} allowed, on {which}"),
+        None => {
+            let failures = if *count == 1 { "failure" } else { "failures" };
+            format!("{count} {failures} of class {class}, {allowed} allowed, on {which}")
+        }
     };
     let batch = match spent.of {
         0 | 1 => String::new(),

@@ -11,10 +11,17 @@ pub(crate) fn line(spent: &ErrorsSpent) -> String {
     let hosts = crate::fold_names(&spent.hosts);
     let why = match &spent.new {
         Some(kind) => format!("a new kind of failure, {kind}, on {hosts}"),
-        None => format!(
-            "{} failures of class {} ({hosts}), {} allowed",
-            spent.count, spent.class, spent.allowed
-        ),
+        None => {
+            let failures = if spent.count == 1 {
+                "failure"
+            } else {
+                "failures"
+            };
+            format!(
+                "{} {failures} of class {} ({hosts}), {} allowed",
+                spent.count, spent.class, spent.allowed
+            )
+        }
     };
     let pcs = if spent.left == 1 { "PC" } else { "PCs" };
     format!("stopped{batch}: {why}; {} {pcs} not begun", spent.left)

@@ -15,10 +15,11 @@ use fleetmend_model::Outcome;
 pub enum ErrorClass {
     Unreachable,
     AccessDenied,
+    /// Before any rung ran.
     Blocked,
-    /// No rung ran.
+    /// And no rung ran.
     NotRepaired,
-    /// The PC is not repaired although a rung ran: no verify proved it.
+    /// A rung ran and no verify proved it, and the PC ended blocked or not repaired.
     VerifyFailed,
     Unknown,
     NeedsHands,
@@ -55,8 +56,10 @@ impl ErrorClass {
         match outcome {
             Outcome::Unreachable { .. } => Some(Self::Unreachable),
             Outcome::AccessDenied { .. } => Some(Self::AccessDenied),
+            Outcome::NotRepaired { .. } | Outcome::Blocked { .. } if tried => {
+                Some(Self::VerifyFailed)
+            }
             Outcome::Blocked { .. } => Some(Self::Blocked),
-            Outcome::NotRepaired { .. } if tried => Some(Self::VerifyFailed),
             Outcome::NotRepaired { .. } => Some(Self::NotRepaired),
             Outcome::Unknown { .. } => Some(Self::Unknown),
             Outcome::NeedsHands { .. } => Some(Self::NeedsHands),
@@ -287,6 +290,12 @@ mod tests {
             ErrorClass::of(&not_repaired, false),
             Some(ErrorClass::NotRepaired)
         );
+        let blocked = Outcome::Blocked { guard: "x".into() };
+        assert_eq!(
+            ErrorClass::of(&blocked, true),
+            Some(ErrorClass::VerifyFailed)
+        );
+        assert_eq!(ErrorClass::of(&blocked, false), Some(ErrorClass::Blocked));
         for well in [
             Outcome::Healthy,
             Outcome::Skipped { why: "x".into() },

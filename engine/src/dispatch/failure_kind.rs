@@ -34,6 +34,11 @@ pub struct NoKind {
 }
 
 impl Expected {
+    /// Tells whether every kind is agreed to.
+    pub fn is_any(&self) -> bool {
+        self.0 == ANY
+    }
+
     /// Tells whether this kind of failure is agreed to.
     pub fn has(&self, kind: &str) -> bool {
         let class = kind.split_once('(').map_or(kind, |(class, _)| class);

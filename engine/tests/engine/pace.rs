@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::resume::after;
 use crate::support::{
-    Act, MemoryJournal, Pc, World, outcomes, ports, quiet, resume_world, run_world, wait_until,
+    Act, MemoryJournal, Pc, World, directory_program, outcomes, ports, quiet, resume_world,
+    run_world, wait_until,
 };
-use fleetmend_engine::{Pace, RunEnd, RunPlan, RunReport, exit_code, run};
+use fleetmend_engine::{Job, Pace, RunEnd, RunPlan, RunReport, exit_code, run};
 use fleetmend_model::{ErrorsSpent, Event, Host, HostEvent, Record};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -158,7 +159,8 @@ async fn each_class_has_its_own_budget() {
     let cases = [
         (dead, "unreachable", true),
         (refuses, "access-denied", true),
-        (Pc::broken("join"), "blocked", false),
+        (Pc::broken("store"), "blocked", false),
+        (Pc::broken("join"), "verify-failed", false),
         (hopeless(), "verify-failed", true),
         (lost, "unknown", true),
         (no_diagnosis, "needs-hands", true),
@@ -172,6 +174,10 @@ async fn each_class_has_its_own_budget() {
             plan.pace.batches = "1,rest".parse().unwrap();
             plan.pace.expected = vec!["any".parse().unwrap()];
             plan.credentials_on_pcs = *allowed;
+            if *class == "blocked" {
+                // Its first rung goes through the directory, which is not there.
+                plan.job = Job::Playbook(Arc::new(directory_program().into()));
+            }
             let report = run_world(&world, plan, quiet()).await;
             (world, report)
         };
