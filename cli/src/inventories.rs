@@ -83,7 +83,10 @@ pub(crate) async fn opened(
     if inventory.vaulted.is_empty() {
         return Ok(inventory);
     }
-    match (ansible_vault::opener(&args.vault, credentials).await?, closed) {
+    match (
+        ansible_vault::opener(&args.vault, credentials).await?,
+        closed,
+    ) {
         (Some(opener), _) => read_with(args, &[], Vaults::Open(opener)),
         (None, Closed::Shown) => Ok(inventory),
         (None, Closed::Refused) => read_with(args, &[], Vaults::Refuse),
