@@ -1,5 +1,7 @@
 //! How PCs ended before: what a canary knows.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use fleetmend_engine::Journal as _;
 use fleetmend_journal::{End, JournalReader, SqliteJournal};
 use fleetmend_model::{

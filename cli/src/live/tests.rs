@@ -173,6 +173,27 @@ fn interrupts_show_and_time_left_goes() {
 }
 
 #[test]
+fn the_batch_shows_and_that_too_many_failed() {
+    let mut fleet = fleet();
+    let (number, of, hosts) = (2, 4, 5);
+    fleet.apply(&record(5_000, Event::BatchStarted { number, of, hosts }));
+    let line = numbers(&fleet, at(5_000));
+    assert!(line.starts_with("4/10 done, batch 2 of 4, "), "{line}");
+    let spent = fleetmend_model::ErrorsSpent {
+        batch: 2,
+        of,
+        class: "blocked".to_owned(),
+        new: None,
+        count: 1,
+        allowed: 0,
+        hosts: Vec::new(),
+        left: 2,
+    };
+    fleet.apply(&record(5_100, Event::ErrorsSpent(spent)));
+    assert!(numbers(&fleet, at(5_100)).ends_with("stopping"));
+}
+
+#[test]
 fn the_rate_looks_at_the_last_half_minute() {
     let fleet = fleet();
     assert_eq!(
