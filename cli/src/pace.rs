@@ -73,7 +73,7 @@ fn batches(pace: &Pace, pcs: usize) -> String {
     let expected: Vec<String> = pace.expected.iter().map(ToString::to_string).collect();
     let but = match expected.as_slice() {
         [] => String::new(),
-        kinds => format!(", other than {}", kinds.join(", ")),
+        kinds => format!(", other than {},", kinds.join(", ")),
     };
     format!("{text}; a new kind of failure in the first{but} stops the run")
 }
