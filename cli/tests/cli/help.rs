@@ -389,6 +389,32 @@ fn exec_takes_its_command_after_dashes() {
           --directory-starttls
               Begin TLS with StartTLS at port 389 instead of LDAPS at port 636
 
+    Pace:
+          --batches <SIZES>
+              Work in batches of so many PCs, one after the other, as 1,5,10%,rest; the last size
+              repeats
+              
+              [env: FLEETMEND_BATCHES=]
+
+          --max-errors <N|N%>
+              Stop when more PCs than this fail in one way: N of the run or N% of a batch, for each
+              class but unreachable, or as CLASS=N,CLASS=N%
+              
+              [env: FLEETMEND_MAX_ERRORS=]
+
+          --expect <KIND>
+              Do not stop for this kind of failure when it is new in the first batch: CLASS,
+              CLASS(DETAIL) or any; repeatable
+
+          --max-per-site <N>
+              Work on at most N PCs of one site (their variable site) at once
+
+          --max-per-dc <N>
+              Repair at most N PCs of one domain controller at once
+
+          --ramp <N/s>
+              Begin at most so many PCs in a time, evenly: N/s or N/m
+
     Output:
       -o, --output <FORM>
               Write the result to standard output in this form
