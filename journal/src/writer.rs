@@ -231,13 +231,14 @@ fn insert(
     let at = record.at.as_microsecond();
     let seq = i64::try_from(record.seq)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let digest = sum::digest_of_event(record.run, record.seq, at, &body);
     let row = Row {
         seq,
         at,
         host,
         kind: kind(&record.event),
-        body: &body,
-        sum: Some(sum::of_event(record.run, record.seq, at, &body)),
+        digest,
+        sum: Some(sum::short(&digest)),
     };
     connection
         .prepare_cached(
@@ -245,7 +246,7 @@ fn insert(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
-            run_id, row.seq, row.at, row.host, row.kind, row.body, row.sum
+            run_id, row.seq, row.at, row.host, row.kind, body, row.sum
         ])?;
     scribe.take(&row, &record.event)?;
     match &record.event {

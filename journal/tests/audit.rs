@@ -707,3 +707,39 @@ fn two_processes_that_are_killed_anywhere_leave_one_whole_chain() {
         "their entries stand among each other"
     );
 }
+
+/// A run in which every second event has an entry, as amid repairs.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_do_not_slow_many_writers_down_much() {
+    const WRITERS: usize = 256;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let journal = std::sync::Arc::new(SqliteJournal::create(&path).unwrap());
+    store(&journal, [started()]).await;
+    let start = std::time::Instant::now();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|index| {
+            let journal = journal.clone();
+            tokio::spawn(async move {
+                for mut event in story().into_iter().chain(story()).chain(story()) {
+                    if let Event::Host { host, .. } = &mut event {
+                        *host = HostName(format!("教室-{index:03}"));
+                    }
+                    store(&journal, [event]).await;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let events = (WRITERS * story().len() * 3) as f64;
+    let rate = events / start.elapsed().as_secs_f64();
+    let of_run = entries(&path, Some(journal.run())).len();
+    println!("{rate:.0} events a second, {of_run} entries");
+    journal.close().await;
+    let start = std::time::Instant::now();
+    assert_eq!(verify(&path).faults, []);
+    println!("verified in {:?}", start.elapsed());
+    assert!(rate >= 2_000.0, "only {rate:.0} events a second");
+}

@@ -33,7 +33,6 @@ struct Entry {
 /// The walk along a run's events, beside its entries.
 struct Walk<'a> {
     run: &'a str,
-    run_id: RunId,
     trail: Trail,
     entries: Peekable<IntoIter<Entry>>,
     /// Up to here the run is older than the trail.
@@ -71,7 +70,6 @@ pub(super) fn check_run(
     let run_id = RunId(run.parse().unwrap_or_default());
     let mut walk = Walk {
         run,
-        run_id,
         trail: Trail::new(run_id),
         found: found.map_or(0, |entry| entry.seq),
         entries: entries.into_iter().peekable(),
@@ -90,19 +88,20 @@ pub(super) fn check_run(
     while let Some(row) = rows.next()? {
         let (host, kind, body): (Option<String>, String, String) =
             (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
         let row = Row {
-            seq: row.get(0)?,
-            at: row.get(1)?,
+            seq,
+            at,
             host: host.as_deref(),
             kind: &kind,
-            body: &body,
+            digest: sum::digest_of_event(run_id, whole(seq), at, &body),
             sum: row.get(5)?,
         };
         if row.seq != last + 1 {
             walk.event(last + 1, "is missing");
         }
         last = row.seq;
-        walk.step(&row);
+        walk.step(&row, &body);
     }
     walk.end(last);
     Ok(walk.proven < last)
@@ -158,20 +157,17 @@ impl Walk<'_> {
     }
 
     /// Takes the next event, with the entries that are of it.
-    fn step(&mut self, row: &Row<'_>) {
+    fn step(&mut self, row: &Row<'_>, body: &str) {
         self.trail.row(row);
         let place = whole(row.seq);
-        if row
-            .sum
-            .is_some_and(|sum| sum != sum::of_event(self.run_id, place, row.at, row.body))
-        {
+        if row.sum.is_some_and(|sum| sum != sum::short(&row.digest)) {
             self.event(row.seq, "is not what was stored");
         }
         // Entries of events that are not there.
         while let Some(entry) = self.entries.next_if(|entry| entry.seq < row.seq) {
             self.orphan(&entry);
         }
-        let told = match serde_json::from_str::<Event>(row.body) {
+        let told = match serde_json::from_str::<Event>(body) {
             Ok(event) => {
                 if kind::kind(&event) != row.kind {
                     self.event(row.seq, "is listed under another kind");

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::entry::field;
 use super::head::hex;
+use crate::sum;
 
 /// Counts up whenever the hash over events is made in another way.
 const VERSION: &[u8] = b"fleetmend-events/1";
@@ -19,7 +20,9 @@ pub(crate) struct Row<'a> {
     pub(crate) at: i64,
     pub(crate) host: Option<&'a str>,
     pub(crate) kind: &'a str,
-    pub(crate) body: &'a str,
+    /// SHA-256 of its body in its place ([`sum::digest_of_event`]), which the writer makes for
+    /// the sum anyway.
+    pub(crate) digest: [u8; 32],
     pub(crate) sum: Option<i64>,
 }
 
@@ -27,6 +30,7 @@ pub(crate) struct Row<'a> {
 /// the verifier use the same, so that they cannot mean different things.
 #[derive(Clone)]
 pub(crate) struct Trail {
+    run: RunId,
     rows: Sha256,
     /// Steps that change something and have no end yet.
     open: BTreeMap<(HostName, String), Place>,
@@ -38,6 +42,7 @@ impl Trail {
         rows.update(VERSION);
         rows.update(run.0.as_bytes());
         Self {
+            run,
             rows,
             open: BTreeMap::new(),
         }
@@ -50,7 +55,7 @@ impl Trail {
         hash.update(row.at.to_be_bytes());
         field(hash, row.host.map(str::as_bytes));
         field(hash, Some(row.kind.as_bytes()));
-        field(hash, Some(row.body.as_bytes()));
+        hash.update(row.digest);
         field(
             hash,
             row.sum.map(i64::to_be_bytes).as_ref().map(|sum| &sum[..]),
@@ -122,6 +127,8 @@ impl Trail {
                 self.open.insert((host.clone(), step.to_string()), *place);
                 ("step-begun", step_body(step, *place))
             }
+            // Most steps ask only.
+            HostEvent::StepEnded { .. } if self.open.is_empty() => return None,
             HostEvent::StepEnded { step, end, .. } => {
                 let place = self.open.remove(&(host.clone(), step.to_string()))?;
                 let mut body = step_body(step, place);
@@ -203,12 +210,14 @@ pub(crate) fn fold(
     while let Some(row) = rows.next()? {
         let (host, kind, body): (Option<String>, String, String) =
             (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let place = u64::try_from(seq).unwrap_or_default();
         let row = Row {
-            seq: row.get(0)?,
-            at: row.get(1)?,
+            seq,
+            at,
             host: host.as_deref(),
             kind: &kind,
-            body: &body,
+            digest: sum::digest_of_event(trail.run, place, at, &body),
             sum: row.get(5)?,
         };
         trail.row(&row);
