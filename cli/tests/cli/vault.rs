@@ -404,9 +404,10 @@ fn a_vault_that_others_read_is_told_and_a_passphrase_that_others_read_is_refused
     mode(&folder.path("v"), 0o644);
     let out = folder.run(&["list"]);
     assert_eq!(out.code, 0);
-    insta::assert_snapshot!(out.stderr, @r"
-    warning: v can be read by others (mode 0644): they can guess at its passphrase; chmod 600 v
-    ");
+    insta::assert_snapshot!(
+        out.stderr,
+        @"warning: v can be read by others (mode 0644): they can guess at its passphrase; chmod 600 v"
+    );
     mode(&folder.path("pass"), 0o644);
     let refused = folder.refused(&["list", "--passphrase-file", "pass"]);
     assert!(
