@@ -11,7 +11,7 @@ use clap::Subcommand;
 use crate::error::CliError;
 use crate::printer::Printer;
 
-/// Show who ran what against which PCs with which credential; verify that nothing was changed
+/// Show who ran what on which PCs with which credential; verify that nothing was changed
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct AuditArgs {

@@ -25,7 +25,7 @@ fn the_first_help_shows_commands_examples_and_exit_codes() {
       vault       Keep passwords in one encrypted file, which the `age` program opens too
       runs        List past runs, the newest first
       show        Show a past run again
-      audit       Show who ran what against which PCs with which credential; verify that nothing was changed
+      audit       Show who ran what on which PCs with which credential; verify that nothing was changed
       handoff     Write pages and a USB script for the PCs of a run that nobody reaches; take results in
       completion  Print the completion script of a shell
 

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod audit;
 mod demo;
 mod directory;
 mod directory_lab;
