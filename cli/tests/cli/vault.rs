@@ -455,11 +455,11 @@ mod terminal {
         });
         let (mut seen, mut asked) = (Vec::new(), 0);
         let begun = Instant::now();
-        let done = loop {
+        loop {
             if let Ok(bytes) = shown.recv_timeout(Duration::from_millis(20)) {
                 seen.extend(bytes);
-            } else if let Some(status) = child.try_wait().unwrap() {
-                break status.success();
+            } else if child.try_wait().unwrap().is_some() {
+                break;
             }
             // A question ends with `: ` and is only asked again after an answer.
             let questions = String::from_utf8_lossy(&seen).matches(": ").count();
@@ -473,7 +473,8 @@ mod terminal {
                 child.kill().unwrap();
                 panic!("no end: {}", String::from_utf8_lossy(&seen));
             }
-        };
+        }
+        let done = child.wait().unwrap().success();
         Some((done, String::from_utf8(seen).unwrap().replace('\r', "")))
     }
 

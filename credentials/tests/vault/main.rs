@@ -2,8 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
+    clippy::expect_used,
     clippy::print_stderr,
     reason = "tests"
 )]
