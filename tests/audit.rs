@@ -266,3 +266,37 @@ async fn wait_for(journal: &Path, kind: &str) {
     }
     unreachable!("no {kind} came");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_use_of_a_credential_names_it() {
+    let plan = vec![
+        PcPlan::new(Scenario::IsolationEnforced),
+        PcPlan::new(Scenario::Healthy),
+    ];
+    let site = site(plan, 0.0).await;
+    let arguments = with(site.run_arguments(), ["--max-reboots", "3"]);
+    let ended = finish(command(&site, arguments).spawn().unwrap()).await;
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out(), ended.err());
+    for pc in site.lab.pcs() {
+        let of_pc = entries(&site, &["--host", &pc.name]).await;
+        let used = of_kind(&of_pc, "credential-used");
+        let logon = used
+            .iter()
+            .filter(|entry| entry["what"]["for"]["use"] == "logon");
+        assert!(
+            logon.count() > 0,
+            "{} was logged on to with something",
+            pc.name
+        );
+        for entry in &used {
+            assert!(!entry["what"]["credential"].as_str().unwrap().is_empty());
+        }
+    }
+    let domain_user = site.lab.domain_credential().user.clone();
+    let domain = entries(&site, &["--credential", &domain_user]).await;
+    assert!(!domain.is_empty());
+    for entry in &domain {
+        assert_eq!(entry["what"]["for"]["use"], "rung", "{entry}");
+        assert_eq!(entry["host"], site.lab.pcs()[0].name.as_str());
+    }
+}
