@@ -359,7 +359,9 @@ fn check_vaults(
     written: bool,
 ) {
     for (name, at) in uses {
-        if !vaults.contains_key(&name) && !(written && reader.errors.iter().any(is_of_vaults)) {
+        let known = vaults.contains_key(&name);
+        let unread = written && reader.errors.iter().any(is_of_vaults);
+        if !known && !unread {
             let near = nearest(&name, vaults.keys().map(String::as_str));
             let kind = "vault";
             reader.error(at, Problem::Unknown { kind, name, near });

@@ -9,9 +9,7 @@ use async_trait::async_trait;
 use fleetmend_credentials::settings::{Origin, VaultPlace};
 use fleetmend_credentials::sources::LapsReader;
 use fleetmend_credentials::vault::{Keys, LockKind};
-use fleetmend_credentials::{
-    Scope, Source, SourceError, Sources, Unlock, Vault, VaultSource,
-};
+use fleetmend_credentials::{Scope, Source, SourceError, Sources, Unlock, Vault, VaultSource};
 use fleetmend_directory::ActiveDirectory;
 use tokio::sync::Mutex;
 
@@ -84,9 +82,9 @@ impl Sources for Places {
                         "name the domain: --directory DOMAIN --directory-user USER",
                     )
                 })?;
-                let reader = self.laps.get_or_init(|| {
-                    Arc::new(LapsReader::new(Arc::clone(directory), None))
-                });
+                let reader = self
+                    .laps
+                    .get_or_init(|| Arc::new(LapsReader::new(Arc::clone(directory), None)));
                 Arc::new(reader.named_source(*older, computer.clone()))
             }
             other => own_sources::make(other, &self.folder)?,
