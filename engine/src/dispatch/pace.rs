@@ -15,7 +15,7 @@ pub struct Pace {
     pub batches: Batches,
     /// How many PCs may fail in which way; one more, and nothing new is begun.
     pub max_errors: ErrorBudgets,
-    /// Kinds of failures ([`failure_kind`](super::failure_kind)) that earlier runs have seen. Of
+    /// Kinds of failures ([`failure_kind`](fn@super::failure_kind)) that earlier runs have seen. Of
     /// several batches the first is a canary: another kind in it stops the run.
     pub known: BTreeSet<String>,
     /// Kinds that the operator agreed to beforehand.
