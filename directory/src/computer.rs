@@ -3,7 +3,7 @@
 mod deleted;
 mod ping;
 mod reading;
-mod state;
+pub(crate) mod state;
 
 use std::sync::Arc;
 

@@ -111,7 +111,7 @@ async fn list(
     }
 }
 
-fn computer(entry: &Entry) -> ListedComputer {
+pub(crate) fn computer(entry: &Entry) -> ListedComputer {
     let text = |name| entry.text(name).map(str::to_owned);
     let account = entry
         .text("sAMAccountName")

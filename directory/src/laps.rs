@@ -157,7 +157,7 @@ async fn known_attributes(
     Ok(answer.entries.iter().filter_map(name).collect())
 }
 
-fn windows(entry: &Entry) -> LapsReading {
+pub(crate) fn windows(entry: &Entry) -> LapsReading {
     let expires = entry.filetime(EXPIRY);
     if let Some(json) = entry.bytes(PASSWORD) {
         return match parse(json) {
@@ -174,7 +174,7 @@ fn windows(entry: &Entry) -> LapsReading {
     unread(entry, EXPIRY)
 }
 
-fn legacy(entry: &Entry) -> LapsReading {
+pub(crate) fn legacy(entry: &Entry) -> LapsReading {
     let Some(password) = entry.text(LEGACY_PASSWORD) else {
         return unread(entry, LEGACY_EXPIRY);
     };

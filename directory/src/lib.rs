@@ -17,6 +17,8 @@ mod distinguished_name;
 mod entry;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod inventory;
 mod laps;

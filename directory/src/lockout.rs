@@ -163,7 +163,7 @@ fn policy(entry: Option<&Entry>, names: [&str; 3], fine: Option<String>) -> Lock
     }
 }
 
-fn account(entry: &Entry) -> AccountState {
+pub(crate) fn account(entry: &Entry) -> AccountState {
     let computed = entry.flags("msDS-User-Account-Control-Computed");
     let locked_since = entry.filetime("lockoutTime");
     let control = entry.flags("userAccountControl");

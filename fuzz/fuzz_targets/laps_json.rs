@@ -1,0 +1,14 @@
+//! What Windows LAPS keeps is read as JSON reads it, or not at all.
+#![no_main]
+
+use fleetmend_directory::parse_laps;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|json: &[u8]| {
+    if let Some(read) = parse_laps(json) {
+        let text = json.strip_suffix(b"\0").unwrap_or(json);
+        let value: serde_json::Value = serde_json::from_slice(text).expect("it is JSON");
+        assert_eq!(value["p"].as_str(), Some(read.password.reveal()));
+        assert_eq!(value["n"].as_str(), read.account.as_deref());
+    }
+});
