@@ -193,7 +193,7 @@ fn arguments_without_a_directory_are_a_mistake() {
     exit 2
     --- stderr
     error: no account is given to ask the directory corp.example.jp
-    hint: name one: --directory-user USER; which rights it needs: docs/guide/domain-rights.md
+    hint: name one: --directory-user USER, or `directory` in credentials.yaml; which rights it needs: docs/guide/domain-rights.md
     ");
 }
 
@@ -338,7 +338,7 @@ fn a_run_must_ask_it() {
     exit 2
     --- stderr
     error: no account is given to ask the directory corp.example.jp
-    hint: name one: --directory-user USER; which rights it needs: docs/guide/domain-rights.md
+    hint: name one: --directory-user USER, or `directory` in credentials.yaml; which rights it needs: docs/guide/domain-rights.md
     ");
     let two = [
         "check",

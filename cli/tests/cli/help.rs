@@ -96,6 +96,14 @@ fn run_has_its_options_under_headings() {
           --allow-plaintext-passwords
               Accept passwords that stand in the inventory in plain text
 
+          --vault-password-file <FILE>
+              Open what ansible-vault encrypted with the password in FILE; a program prints it
+              
+              [env: ANSIBLE_VAULT_PASSWORD_FILE]
+
+          --vault-id <LABEL@FILE>
+              The same for one label; `LABEL@prompt` asks
+
     Logon:
       -u, --user <USER>
               Log on as this local administrator where the inventory names none
@@ -120,6 +128,13 @@ fn run_has_its_options_under_headings() {
               
               [default: 256]
               [alias: --forks]
+
+    Credentials:
+          --credentials <FILE>
+              Read from FILE where secrets are kept [default: credentials.yaml in your config folder, if
+              it is there]
+              
+              [env: FLEETMEND_CREDENTIALS=]
 
     Playbook:
           --set <NAME=VALUE>
@@ -318,6 +333,14 @@ fn exec_takes_its_command_after_dashes() {
           --allow-plaintext-passwords
               Accept passwords that stand in the inventory in plain text
 
+          --vault-password-file <FILE>
+              Open what ansible-vault encrypted with the password in FILE; a program prints it
+              
+              [env: ANSIBLE_VAULT_PASSWORD_FILE]
+
+          --vault-id <LABEL@FILE>
+              The same for one label; `LABEL@prompt` asks
+
     Logon:
       -u, --user <USER>
               Log on as this local administrator where the inventory names none
@@ -342,6 +365,13 @@ fn exec_takes_its_command_after_dashes() {
               
               [default: 256]
               [alias: --forks]
+
+    Credentials:
+          --credentials <FILE>
+              Read from FILE where secrets are kept [default: credentials.yaml in your config folder, if
+              it is there]
+              
+              [env: FLEETMEND_CREDENTIALS=]
 
     Command:
           --powershell
