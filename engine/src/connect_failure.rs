@@ -1,10 +1,12 @@
 //! From a connection that did not come about to short code, outcome and advice.
 
-use fleetmend_model::Outcome;
+use fleetmend_model::{Outcome, Platform};
 use fleetmend_transport::ConnectError;
 
 /// The guard under which PCs end after a domain account was refused elsewhere.
 pub const CREDENTIAL_REFUSED: &str = "credential-refused";
+/// The short code of a refused logon of an account of the PC itself.
+pub const LOCAL_LOGON: &str = "logon";
 /// The short code of a refused logon of a domain account.
 pub const DOMAIN_LOGON: &str = "domain-logon";
 /// The short code of a PC that did not come back after a restart.
@@ -56,6 +58,21 @@ pub fn outcome(code: &str) -> Outcome {
     }
 }
 
+/// Returns why a host may refuse an account of its own: it does not tell a network client which.
+pub fn own_account_reasons(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Windows => {
+            "the password is wrong, there is no such account, it is locked or disabled, the \
+             network is denied to local accounts (S-1-5-113, S-1-5-114), or \
+             LocalAccountTokenFilterPolicy keeps out all but Administrator"
+        }
+        Platform::Posix => {
+            "the password or key is wrong, there is no such account, it is locked or expired, or \
+             sshd does not let it in this way"
+        }
+    }
+}
+
 /// Returns what the operator should do next.
 pub fn advice(code: &str) -> &'static str {
     match code {
@@ -66,10 +83,13 @@ pub fn advice(code: &str) -> &'static str {
         }
         "closed" | "connection-lost" => "check the PC's network, then run on it again",
         "tls" => "check the PC's certificate and TLS settings",
-        "logon" => {
-            "check user and password of the local account, and whether it is locked; a good local \
-             account other than Administrator is refused too while LocalAccountTokenFilterPolicy \
-             is not 1"
+        LOCAL_LOGON => {
+            "if all PCs refuse it, check user, password and policies; if only this one does, see \
+             the newest event 4625 in its security log (SubStatus 0xC000006A wrong password, \
+             0xC0000064 no such account, 0xC0000234 locked, 0xC0000072 disabled; Status \
+             0xC000015B the network is denied to local accounts); no event: \
+             LocalAccountTokenFilterPolicy is not 1 and the account is not Administrator; all \
+             causes: docs/guide/budgets.md"
         }
         DOMAIN_LOGON => {
             "check user and password of the domain account, and whether it is locked or expired, \

@@ -16,7 +16,10 @@ mod playbook;
 mod prober;
 mod program;
 
-pub use account_budget::{AccountBudget, BudgetError, Leave, NoBudget, SpentTry};
+pub use account_budget::{
+    AccountBudget, AccountName, AccountPolicy, BudgetError, Leave, NoBudget, OBSERVATION, Spared,
+    SpentTry, counts_towards_lockout, judge,
+};
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{

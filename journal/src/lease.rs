@@ -71,6 +71,12 @@ impl Lease {
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
+    /// Removes what a holder has left that is gone for ever.
+    pub(crate) fn remove(journal: &Path, run: RunId) {
+        // One that stays does no harm.
+        let _ = std::fs::remove_file(path(journal, run));
+    }
+
     /// Gives the lease back for ever: the run has ended, and nobody will work on it again.
     pub(crate) fn end(self) {
         // Before it is unlocked, so that no other file of that name can come in between. One

@@ -7,6 +7,7 @@
 //! ([`JournalReader::verify`], [`note`]) in `docs/decisions/audit-trail.md`.
 
 mod audit;
+mod budget;
 mod ends;
 mod error;
 mod kind;
@@ -18,6 +19,7 @@ mod sum;
 mod writer;
 
 pub use audit::{AuditEntry, Fault, Head, HeadClaim, HeadParseError, HeadSource, Verdict, note};
+pub use budget::SqliteBudget;
 pub use ends::End;
 pub use error::StorageError;
 pub use reader::{JournalReader, RunSummary};

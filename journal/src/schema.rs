@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::{StorageError, audit};
+use crate::{StorageError, audit, budget};
 
 /// The schema that this fleetmend writes. A file with a higher number is refused.
 pub const SCHEMA_VERSION: i64 = 3;
@@ -47,7 +47,7 @@ const TABLES: &str = "
 ";
 
 /// Tables that came with schema 3, for new files and old ones alike.
-const SINCE_3: [&str; 1] = [audit::TABLES];
+const SINCE_3: [&str; 2] = [audit::TABLES, budget::TABLES];
 
 /// From schema 1, whose runs have neither plan nor sums.
 const FROM_1: &str = "

@@ -513,7 +513,10 @@ async fn the_file_of_the_end_is_judged_too() {
     // A trail that is gone altogether, as in a file of an older fleetmend.
     let copy = Copy::of(&path);
     copy.sql()
-        .execute_batch("DROP TABLE audit; PRAGMA user_version = 2;")
+        .execute_batch(
+            "DROP TABLE audit; DROP TABLE spent_tries; DROP TABLE trials;
+             DROP TABLE account_policies; PRAGMA user_version = 2;",
+        )
         .unwrap();
     assert_eq!(copy.faults(), [Fault::NoTrail]);
     std::fs::remove_file(head_file(&copy.path())).unwrap();

@@ -212,7 +212,8 @@ async fn a_journal_of_the_first_schema_is_read_and_gone_on_with() {
     let old = rusqlite::Connection::open(&path).unwrap();
     old.execute_batch(
         "ALTER TABLE runs DROP COLUMN plan; ALTER TABLE runs DROP COLUMN plan_sum;
-         ALTER TABLE events DROP COLUMN sum; DROP TABLE audit; PRAGMA user_version = 1;",
+         ALTER TABLE events DROP COLUMN sum; DROP TABLE audit; DROP TABLE spent_tries;
+         DROP TABLE trials; DROP TABLE account_policies; PRAGMA user_version = 1;",
     )
     .unwrap();
     drop(old);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Closed, Key, Pass, Refusal};
+use super::gate::{Closed, Pass, Refusal, Role};
 use super::host_task::{GRACE, Pc};
 use super::recorder::Halted;
 use crate::program::{Judge, StepPlan};
@@ -28,15 +28,16 @@ impl Pc {
         (step, params): (StepRef, Map<String, Value>),
         token: CancellationToken,
     ) -> Result<(), Halted> {
+        let shared = self.shared.clone();
         let pass = tokio::select! {
             biased;
             () = token.cancelled() => return Ok(()),
-            () = self.shared.recorder.halt().cancelled() => return Err(Halted),
-            pass = self.shared.gate.enter(&Key::Directory) => match pass {
-                Ok(pass) => Some(pass),
-                Err(Closed::Refused) => return Ok(()),
-                // The gate knows the directory, and doubt does not close it.
-                Err(Closed::Doubted | Closed::Unknown) => None,
+            () = shared.recorder.halt().cancelled() => return Err(Halted),
+            entered = self.enter_directory() => match entered {
+                Ok(pass) => pass,
+                // The machine thinks again, and sees why.
+                Err(Closed::Refused | Closed::Spared) => return Ok(()),
+                Err(Closed::Doubted) => None,
             },
         };
         self.note(HostEvent::StepStarted {
@@ -56,7 +57,7 @@ impl Pc {
                     cancel: token,
                 };
                 let acted = act(directory, request).await;
-                self.tell_directory_gate(&pass, &acted);
+                self.tell_directory_gate(&pass, &acted).await;
                 self.take(plan, acted)
             }
             _ => StepEnd::NotRun {
@@ -75,6 +76,20 @@ impl Pc {
             };
         }
         self.ended(step, end, start).await
+    }
+
+    /// Waits for leave to use the controller's account, if the run has one; a rung that was handed
+    /// that account has it already.
+    async fn enter_directory(&mut self) -> Result<Option<Arc<Pass>>, Closed> {
+        let Some(key) = self.shared.directory_key() else {
+            return Ok(None);
+        };
+        let mut guards = self.held.iter().filter_map(|held| held.guard.as_ref());
+        if let Some((_, pass)) = guards.find(|(of, _)| *of == key) {
+            return Ok(Some(pass.clone()));
+        }
+        let pass = self.shared.gate.enter(&key, Role::Directory).await?;
+        Ok(Some(Arc::new(pass)))
     }
 
     /// Takes the secret that the step made, and returns how the step ended.
@@ -112,7 +127,7 @@ impl Pc {
     /// Closes the gate on a refusal before anything else is awaited. Any other orderly end comes
     /// after the logon, or without one, as when no controller is reached; the others may then go
     /// on, for the directory itself sends no second logon before the first is accepted.
-    fn tell_directory_gate(&self, pass: &Pass, acted: &Result<Acted, ActionError>) {
+    async fn tell_directory_gate(&mut self, pass: &Pass, acted: &Result<Acted, ActionError>) {
         match acted {
             Err(ActionError::Failed {
                 credential_refused: Some(code),
@@ -125,7 +140,10 @@ impl Pc {
                     place: Place::Controller,
                     code: Some(*code),
                 };
-                self.shared.gate.refuse(&Key::Directory, &refusal);
+                if let Some(key) = self.shared.directory_key() {
+                    self.shared.gate.refuse(&key, &refusal);
+                    self.shared.gate.settled().await;
+                }
             }
             Ok(_) | Err(ActionError::Failed { .. }) => pass.prove(),
             Err(ActionError::Unknown { .. }) => pass.used(),

@@ -3,18 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use fleetmend_model::{CredentialRef, ErrorsSpent, Event, Host, HostEvent, RunId};
+use fleetmend_model::{
+    CredentialRef, ErrorsSpent, Event, Host, HostEvent, HostName, HostResult, Outcome, Place, RunId,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere::Elsewhere;
-use super::gate::CredentialGate;
+use super::gate::{CredentialGate, Shut};
 use super::host_task::{Done, Shared, broken, run_host};
 use super::lanes::Lanes;
+use super::local_attempts::LocalAttempts;
 use super::past::{Past, Seen};
+use super::past_uses::OwnBefore;
 use super::plan::RunPlan;
 use super::queue::{Batch, batches};
 use super::ramp::Ramp;
@@ -22,11 +27,16 @@ use super::rate::Throttle;
 use super::recorder::Recorder;
 use super::report::{RunEnd, RunReport};
 use super::run::{Ports, failure};
-use super::seed::seed;
+use super::seed::{seed, seed_own};
 use super::spending::Spending;
 use super::stopped::ERROR_BUDGET;
+use crate::connect_failure::CREDENTIAL_REFUSED;
 use crate::control::ControlReceiver;
 use crate::machine::{self, PcState, Stop};
+
+/// How long another run may try an account for which this one waits, at least: as long as a rung
+/// with restarts takes.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 pub(super) struct Dispatcher {
     shared: Arc<Shared>,
@@ -49,6 +59,8 @@ pub(super) struct Dispatcher {
     spent: Option<ErrorsSpent>,
     /// What events before a cut said of accounts.
     seen: Vec<Seen>,
+    /// What PCs had said of their own accounts before a cut.
+    own: Vec<OwnBefore>,
     done: Vec<Option<Done>>,
     stop: Stop,
     halted: bool,
@@ -70,7 +82,13 @@ impl Dispatcher {
         let probes = Ramp::new(limits.ramp_start, limits.probe_concurrency);
         let workers = Ramp::new(limits.ramp_start, limits.max_concurrency);
         let shared = Shared {
-            gate: CredentialGate::new(credential_names(&plan)),
+            gate: CredentialGate::new(
+                credential_names(&plan),
+                ports.budget.clone(),
+                PATIENCE.max(limits.phase),
+            ),
+            budget: ports.budget,
+            locals: LocalAttempts::default(),
             connector: ports.connector,
             prober: ports.prober,
             credentials: ports.credentials,
@@ -107,6 +125,7 @@ impl Dispatcher {
             begun: past.batch,
             spent: past.spent,
             seen: past.accounts,
+            own: past.uses.into_before(),
             done,
             stop: Stop::No,
             halted: false,
@@ -115,6 +134,7 @@ impl Dispatcher {
 
     pub(super) async fn dispatch(mut self) -> RunReport {
         seed(&self.shared, &std::mem::take(&mut self.seen)).await;
+        seed_own(&self.shared, &std::mem::take(&mut self.own));
         let halt = self.shared.recorder.halt().clone();
         let probes: Arc<Semaphore> = self.probes.semaphore();
         let mut tick = tokio::time::interval(self.shared.plan.limits.ramp_interval);
@@ -146,6 +166,7 @@ impl Dispatcher {
                 Ok(slot) = probes.clone().acquire_owned(), if queued && !early => self.begin(slot),
             }
         }
+        self.shared.gate.settled().await;
         self.report()
     }
 
@@ -339,13 +360,8 @@ impl Dispatcher {
             RunEnd::JournalLost(failure(&self.shared.recorder))
         } else if self.stop != Stop::No {
             RunEnd::Interrupted
-        } else if let Some(refusal) = self.shared.gate.refusal() {
-            RunEnd::CredentialRefused {
-                account: refusal.account.clone(),
-                host: refusal.host.clone(),
-                place: refusal.place,
-                code: refusal.code,
-            }
+        } else if let Some(shut) = self.shared.gate.first() {
+            account_shut(shut, &results)
         } else if let Some(spent) = self.spent {
             RunEnd::ErrorsSpent(spent)
         } else {
@@ -360,6 +376,35 @@ impl Dispatcher {
             exit_code,
             reader_lost: false,
         }
+    }
+}
+
+/// Returns the end of a run in which an account was not used any more.
+fn account_shut(shut: &Shut, results: &[HostResult]) -> RunEnd {
+    let not_reached = |but: Option<&HostName>| {
+        let blocked = results.iter().filter(|result| {
+            let guard = matches!(&result.outcome, Outcome::Blocked { guard }
+                if guard == CREDENTIAL_REFUSED);
+            guard && Some(&result.host) != but
+        });
+        blocked.map(|result| result.host.clone()).collect()
+    };
+    match shut {
+        Shut::Refused(refusal) => {
+            let used = (refusal.place == Place::Pc).then_some(&refusal.host);
+            RunEnd::CredentialRefused {
+                account: refusal.account.clone(),
+                host: refusal.host.clone(),
+                place: refusal.place,
+                code: refusal.code,
+                not_reached: not_reached(used),
+            }
+        }
+        Shut::Spared { account, why } => RunEnd::AccountSpared {
+            account: account.clone(),
+            why: why.clone(),
+            not_reached: not_reached(None),
+        },
     }
 }
 

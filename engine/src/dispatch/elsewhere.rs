@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use fleetmend_model::{Host, HostEvent, HostName, Platform, StepEnd};
+use fleetmend_model::{CredentialUse, Host, HostEvent, HostName, Platform, StepEnd};
 use fleetmend_transport::{Script, Session, StepRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::attempt::{Noted, Whose};
 use super::fresh_logon::{REFUSED, close};
 use super::host_task::{Pc, Shared};
 use super::logon::Unmade;
@@ -103,10 +104,12 @@ impl Pc {
         .await?;
         let start = Instant::now();
         let shared = self.shared.clone();
+        let rung = step.rung.clone().unwrap_or_default();
+        let noted = self.noted(CredentialUse::Rung { rung });
         let mut end = tokio::select! {
             biased;
             () = shared.recorder.halt().cancelled(), if !plan.changes => return Err(Halted),
-            end = shared.run_on(&other, plan, &request, &token) => end,
+            end = shared.run_on(&other, plan, &request, (&noted, &token)) => end,
         };
         self.take_made(plan, &mut end);
         self.tell_gate(plan, &end);
@@ -135,7 +138,7 @@ impl Shared {
         host: &Arc<Host>,
         plan: &StepPlan,
         request: &StepRequest,
-        token: &CancellationToken,
+        (noted, token): (&Noted<'_>, &CancellationToken),
     ) -> StepEnd {
         let not_run = |why: &str| StepEnd::NotRun {
             reason: format!("{} could not be used: {why}", host.name),
@@ -150,9 +153,12 @@ impl Shared {
             Ok(permit) => permit,
             Err(why) => return not_run(&why),
         };
-        let opened = match self.account_of(host, token).await {
-            Ok(credential) => self.open(host, &credential, token).await,
-            Err(unmade) => Err(unmade),
+        // Others wait for this place: whoever waits here for an account that one of them holds
+        // would wait for ever.
+        let logon = self.log_on(host, &Whose::Host, noted, token);
+        let opened = match timeout(self.plan.limits.phase, logon).await {
+            Ok(opened) => opened,
+            Err(_) => return not_run("its account was in use for too long"),
         };
         site.told(&opened);
         let mut session = match opened {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleetmend_model::{HostEvent, StepEnd, StepRef};
+use fleetmend_model::{CredentialUse, HostEvent, StepEnd, StepRef};
 use fleetmend_playbooks::Logon;
 use fleetmend_transport::{Reached, Script, Session, StepRequest};
 use serde_json::{Map, Value};
@@ -49,10 +49,11 @@ impl Pc {
             failed(LOGON_REFUSED, message.to_owned())
         } else {
             let shared = self.shared.clone();
+            let rung = step.rung.as_deref();
             tokio::select! {
                 biased;
                 () = shared.recorder.halt().cancelled() => return Err(Halted),
-                end = self.fresh_logon(program, plan, logon, &token) => end,
+                end = self.fresh_logon(program, plan, (logon, rung), &token) => end,
             }
         };
         self.ended(step, end, start).await
@@ -62,15 +63,19 @@ impl Pc {
         &mut self,
         program: &Program,
         plan: &StepPlan,
-        logon: &Logon,
+        (logon, rung): (&Logon, Option<&str>),
         token: &CancellationToken,
     ) -> StepEnd {
-        let credential = match &logon.credential {
-            Some(parameter) => self.account_of_parameter(parameter, token).await,
-            None => self.account(token).await,
+        let whose = match &logon.credential {
+            Some(parameter) => self.account_of_parameter(parameter),
+            None => self.account(),
         };
-        let opened = match credential {
-            Ok(credential) => self.shared.open(&self.host, &credential, token).await,
+        let opened = match whose {
+            Ok(whose) => {
+                let rung = rung.unwrap_or_default().to_owned();
+                let noted = self.noted(CredentialUse::Rung { rung });
+                self.shared.log_on(&self.host, &whose, &noted, token).await
+            }
             Err(unmade) => Err(unmade),
         };
         let mut session = match opened {

@@ -1,13 +1,15 @@
 //! Credentials in the hands of a rung.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use fleetmend_model::{Credential, CredentialRef, HostEvent, Phase};
+use fleetmend_model::{Credential, CredentialRef, CredentialUse, HostEvent, Phase};
 use tokio::time::timeout;
 
+use super::account::handed;
 use super::clock::PhaseClock;
-use super::gate::{Closed, DOUBTS, Key, Pass};
-use super::host_task::Pc;
+use super::gate::{Closed, DOUBTS, Key, Pass, Role};
+use super::host_task::{Pc, Shared};
 use super::lanes::Turn;
 use super::recorder::Halted;
 use crate::machine::{self, Call, Ending, PcState};
@@ -18,8 +20,9 @@ pub(super) struct Held {
     pub(super) parameter: String,
     pub(super) name: CredentialRef,
     pub(super) credential: Credential,
-    /// None for an account of the PC itself, which no other PC can lock.
-    pub(super) pass: Option<Pass>,
+    /// What guards it, with leave to use it; none for an account of the PC itself, which no other
+    /// PC can lock.
+    pub(super) guard: Option<(Key, Arc<Pass>)>,
 }
 
 /// Whose a credential is that a rung needs, and whom it reaches.
@@ -49,12 +52,12 @@ impl Reach {
 impl Pc {
     /// Takes hold of the credentials of a rung that was begun before a cut; returns the parameter
     /// whose credential is not to be had.
-    pub(super) async fn hold_again(&mut self) -> Result<(), String> {
+    pub(super) async fn hold_again(&mut self) -> Result<Result<(), String>, Halted> {
         let rung = self.state.rung.as_ref().map(|rung| rung.id.clone());
+        let rung = rung.unwrap_or_default();
         let program = self.shared.plan.program(&self.host).cloned();
-        let plan = program.as_ref().zip(rung);
-        let Some(plan) = plan.and_then(|(program, rung)| program.rungs.get(&rung)) else {
-            return Ok(());
+        let Some(plan) = program.as_ref().and_then(|all| all.rungs.get(&rung)) else {
+            return Ok(Ok(()));
         };
         let given = plan.steps.iter().flat_map(StepPlan::credentials);
         for parameter in self.to_hold(given) {
@@ -62,11 +65,11 @@ impl Pc {
                 Ok(Some(held)) => self.held.push(held),
                 Ok(None) | Err(_) => {
                     self.held.clear();
-                    return Err(parameter);
+                    return Ok(Err(parameter));
                 }
             }
         }
-        Ok(())
+        self.note_held(&rung).await.map(Ok)
     }
 
     /// Waits until the PC may restart, if the rung restarts it, takes hold of the credentials that
@@ -112,6 +115,7 @@ impl Pc {
             }
         }
         self.clock = PhaseClock::default();
+        self.note_held(&rung).await?;
         self.note(HostEvent::RungStarted { rung, caution })
             .await
             .map(|()| None)
@@ -119,7 +123,10 @@ impl Pc {
 
     /// Takes hold of the credentials that a step of a preflight needs. Returns false if the
     /// machine must think again, or the PC's ending.
-    pub(super) async fn hold_for_preflight(&mut self, call: &Call) -> Result<bool, Ending> {
+    pub(super) async fn hold_for_preflight(
+        &mut self,
+        call: &Call,
+    ) -> Result<Result<bool, Ending>, Halted> {
         let rung = call
             .step
             .rung
@@ -130,7 +137,7 @@ impl Pc {
             .as_ref()
             .and_then(|program| Some((program.rungs.get(rung?)?, program.step(&call.step)?)));
         let Some((plan, step)) = plan else {
-            return Ok(true);
+            return Ok(Ok(true));
         };
         self.held.clear();
         for parameter in self.to_hold(step.credentials()) {
@@ -138,12 +145,13 @@ impl Pc {
                 Ok(Some(held)) => self.held.push(held),
                 Ok(None) => {
                     self.held.clear();
-                    return Ok(false);
+                    return Ok(Ok(false));
                 }
-                Err(lack) => return Err(lack.ending(&self.state, &parameter)),
+                Err(lack) => return Ok(Err(lack.ending(&self.state, &parameter))),
             }
         }
-        Ok(true)
+        let rung = rung.map(String::as_str).unwrap_or_default();
+        self.note_held(rung).await.map(|()| Ok(true))
     }
 
     /// Returns the parameters of which hold must be taken: each once, without those that nobody
@@ -171,20 +179,12 @@ impl Pc {
                 "the credential {name} is not among those of the run that may reach PCs"
             )));
         }
-        let key = Key::Credential(name.clone());
-        let pass = tokio::select! {
-            biased;
-            () = self.shared.soft.cancelled() => return Ok(None),
-            pass = self.shared.gate.enter(&key), if !reach.own => match pass {
-                Ok(pass) => Some(pass),
-                Err(Closed::Refused) => return Ok(None),
-                Err(Closed::Doubted) => return Err(Lack::Unproven(name)),
-                Err(Closed::Unknown) => return Err(Lack::Missing(format!(
-                    "the credential {name} is not among those of the run"
-                ))),
-            },
-            () = std::future::ready(()), if reach.own => None,
-        };
+        if !(reach.own || self.shared.gate.knows(&name)) {
+            return Err(Lack::Missing(format!(
+                "the credential {name} is not among those of the run"
+            )));
+        }
+        // Which account it is must be known before it may be used: that is what can be locked.
         let found = tokio::select! {
             biased;
             () = self.shared.soft.cancelled() => return Ok(None),
@@ -193,17 +193,59 @@ impl Pc {
                 self.shared.credentials.credential(&name, &self.host),
             ) => found,
         };
-        match found {
-            Ok(Ok(credential)) => Ok(Some(Held {
-                parameter: parameter.to_owned(),
-                name,
-                credential,
-                pass,
-            })),
-            Ok(Err(error)) => Err(Lack::Missing(error.to_string())),
-            Err(_) => Err(Lack::Missing(format!(
-                "the credential {name} did not come in time"
-            ))),
+        let credential = match found {
+            Ok(Ok(credential)) => credential,
+            Ok(Err(error)) => return Err(Lack::Missing(error.to_string())),
+            Err(_) => {
+                return Err(Lack::Missing(format!(
+                    "the credential {name} did not come in time"
+                )));
+            }
+        };
+        let mut guard = None;
+        if !reach.own {
+            let key = handed(&credential.user, &name, &self.host);
+            self.keys.insert(parameter.to_owned(), key.clone());
+            // Under another name the rung may hold it already, and would wait for itself.
+            let guards = self.held.iter().filter_map(|held| held.guard.as_ref());
+            let same = guards.filter(|(of, _)| *of == key).map(|(_, pass)| pass);
+            guard = match same.last().cloned() {
+                Some(pass) => Some((key, pass)),
+                None => match self.shared.enter(&key, &credential).await {
+                    None | Some(Err(Closed::Refused | Closed::Spared)) => return Ok(None),
+                    Some(Err(Closed::Doubted)) => return Err(Lack::Unproven(name)),
+                    Some(Ok(pass)) => Some((key, Arc::new(pass))),
+                },
+            };
+        }
+        Ok(Some(Held {
+            parameter: parameter.to_owned(),
+            name,
+            credential,
+            guard,
+        }))
+    }
+
+    /// Stores of every credential in the rung's hands that it is about to be used.
+    async fn note_held(&mut self, rung: &str) -> Result<(), Halted> {
+        for held in self.held.iter().filter(|held| held.guard.is_some()) {
+            let rung = rung.to_owned();
+            let noted = self.noted(CredentialUse::Rung { rung });
+            let shared = &self.shared;
+            let stored = shared.note_use(&held.name, &held.credential, &noted).await;
+            stored.map_err(|_| Halted)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Waits for leave to hand an account to a rung; nothing if the run is to stop.
+    async fn enter(&self, key: &Key, credential: &Credential) -> Option<Result<Pass, Closed>> {
+        tokio::select! {
+            biased;
+            () = self.soft.cancelled() => None,
+            pass = self.gate.enter(key, Role::Handed(&credential.password)) => Some(pass),
         }
     }
 }

@@ -19,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::PhaseClock;
 use super::elsewhere::Elsewhere;
-use super::gate::{CredentialGate, Key, Pass, Refusal};
+use super::gate::{CredentialGate, Key};
 use super::held::Held;
 use super::lanes::{Lane, Lanes};
+use super::local_attempts::LocalAttempts;
 use super::plan::RunPlan;
 use super::recorder::{Halted, Recorder};
 use super::stopped::over_budget;
+use crate::account_budget::{AccountBudget, AccountName};
 use crate::credential_source::CredentialSource;
 use crate::machine::{self, Action, Context, Ending, PcState, Stop, Work};
 use crate::prober::Prober;
@@ -45,6 +47,10 @@ pub(super) struct Shared {
     pub(super) directory: Option<Arc<dyn Directory>>,
     pub(super) recorder: Recorder,
     pub(super) gate: CredentialGate,
+    /// What was spent on domain accounts on this machine, for those who ask what the operator said.
+    pub(super) budget: Arc<dyn AccountBudget>,
+    /// How often each PC has refused its own accounts.
+    pub(super) locals: LocalAttempts,
     pub(super) workers: Arc<Semaphore>,
     /// Who may be amid a rung that restarts PCs.
     pub(super) lanes: Lanes,
@@ -67,6 +73,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Returns what guards the controller's own account in the directory, if the run has one.
+    pub(super) fn directory_key(&self) -> Option<Key> {
+        let user = self.plan.directory.as_deref()?;
+        Some(Key::Account(AccountName::of(user)))
+    }
+
     pub(super) fn stop(&self) -> Stop {
         match (self.soft.is_cancelled(), self.hard.is_cancelled()) {
             (_, true) => Stop::Cut,
@@ -96,7 +108,12 @@ pub(super) async fn run_host(
     let mut pc = Pc::new(shared, host, state, slot);
     let result = match AssertUnwindSafe(pc.drive()).catch_unwind().await {
         Ok(result) => result,
-        Err(_) => pc.finish(broken(&pc.state)).await,
+        Err(_) => {
+            // What it held may have been shown to the domain.
+            let guards = pc.held.iter().filter_map(|held| held.guard.as_ref());
+            guards.for_each(|(_, pass)| pass.used());
+            pc.finish(broken(&pc.state)).await
+        }
     };
     pc.close().await;
     Done {
@@ -133,6 +150,8 @@ pub(super) struct Pc {
     misfit: Option<DecisionError>,
     pub(super) session: Option<Box<dyn Session>>,
     pub(super) held: Vec<Held>,
+    /// What guards the credentials of parameters, as far as they were asked for.
+    pub(super) keys: BTreeMap<String, Key>,
     /// The rung in progress was begun before a cut: its credentials must be taken hold of.
     pub(super) must_hold: bool,
     /// Secrets that steps of the rung in progress have made, by name. They live nowhere else.
@@ -178,6 +197,7 @@ impl Pc {
             misfit,
             session: None,
             held: Vec::new(),
+            keys: BTreeMap::new(),
             made: BTreeMap::new(),
             clock: PhaseClock::default(),
             lane: None,
@@ -219,14 +239,14 @@ impl Pc {
                 Action::Connect => self.connect().await?,
                 Action::Run(call) if self.must_hold && call.step.phase == Phase::Repair => {
                     self.must_hold = false;
-                    if let Err(lack) = self.hold_again().await {
+                    if let Err(lack) = self.hold_again().await? {
                         tracing::warn!(host = %self.host.name, %lack, "a rung is not gone on with");
                         let rung = call.step.rung.unwrap_or_default();
                         let verified = false;
                         self.note(HostEvent::RungEnded { rung, verified }).await?;
                     }
                 }
-                Action::Run(call) => match self.hold_for_preflight(&call).await {
+                Action::Run(call) => match self.hold_for_preflight(&call).await? {
                     Ok(true) => self.run(call).await?,
                     Ok(false) => {}
                     Err(ending) => return Ok(ending),
@@ -255,12 +275,13 @@ impl Pc {
             Some(program) => Work::Playbook(program),
             None => Work::Exec,
         };
-        let directory_refused = self.shared.gate.refusal_of(&Key::Directory);
-        let directory_refused = directory_refused.map(|refusal| refusal.story());
-        let refused: BTreeMap<String, String> = if self.shared.gate.refusal().is_some() {
-            let names = self.situation.credentials.iter();
-            names
-                .filter_map(|name| Some((name.clone(), self.refusal_of(name)?.story())))
+        let gate = &self.shared.gate;
+        let directory_refused = self.shared.directory_key();
+        let directory_refused = directory_refused.and_then(|key| gate.why_shut(&key));
+        let directory_refused = directory_refused.map(|shut| shut.story());
+        let refused: BTreeMap<String, String> = if gate.first().is_some() {
+            let keys = self.keys.iter();
+            keys.filter_map(|(name, key)| Some((name.clone(), gate.why_shut(key)?.story())))
                 .collect()
         } else {
             BTreeMap::new()
@@ -275,11 +296,6 @@ impl Pc {
             aged: self.aged,
         };
         ask(work, &context)
-    }
-
-    fn refusal_of(&self, parameter: &str) -> Option<Refusal> {
-        let name = self.credential_name(parameter)?;
-        self.shared.gate.refusal_of(&Key::Credential(name))
     }
 
     pub(super) fn credential_name(&self, parameter: &str) -> Option<CredentialRef> {
@@ -297,8 +313,8 @@ impl Pc {
         );
         if let HostEvent::RungEnded { verified, .. } = &event {
             if *verified {
-                let passes = self.held.iter().filter_map(|held| held.pass.as_ref());
-                passes.for_each(Pass::prove);
+                let guards = self.held.iter().filter_map(|held| held.guard.as_ref());
+                guards.for_each(|(_, pass)| pass.prove());
             }
             self.held.clear();
             self.made.clear();

@@ -4,6 +4,7 @@
 //! a PC drives that PC's state machine. They share no lock: permits, tokens and channels only.
 
 mod account;
+mod attempt;
 mod batches;
 mod clock;
 mod directory;
@@ -19,10 +20,12 @@ mod history;
 mod host_task;
 mod hour_window;
 mod lanes;
+mod local_attempts;
 mod logon;
 mod own_names;
 mod pace;
 mod past;
+mod past_uses;
 mod plan;
 mod queue;
 mod ramp;

@@ -7,6 +7,7 @@ use fleetmend_model::{
     StepRef,
 };
 
+use super::past_uses::{Named, Uses};
 use super::plan::RunPlan;
 use crate::connect_failure::DOMAIN_LOGON;
 use crate::machine::{self, PcState};
@@ -26,6 +27,7 @@ pub struct Past {
     pub(super) spent: Option<ErrorsSpent>,
     states: BTreeMap<HostName, PcState>,
     pub(super) accounts: Vec<Seen>,
+    pub(super) uses: Uses,
     /// PCs whose step was cut, and has been counted as a use of its account.
     cut: BTreeSet<HostName>,
 }
@@ -44,6 +46,8 @@ pub(super) struct Seen {
     pub(super) host: HostName,
     pub(super) of: Of,
     pub(super) word: Word,
+    /// Which accounts the events before it named; those of an earlier fleetmend name none.
+    pub(super) named: Named,
 }
 
 /// Where an account was used.
@@ -203,6 +207,7 @@ impl Past {
 
     /// Turns every PC's state into the one with which it goes on.
     pub(super) fn resume(&mut self) {
+        self.uses.resume();
         for (host, state) in &mut self.states {
             *state = std::mem::take(state).resumed();
             let running = state.running.as_ref();
@@ -211,8 +216,10 @@ impl Past {
                 && self.cut.insert(host.clone())
             {
                 // It may have shown the account to the domain.
+                let rung = running.step.rung.as_deref().unwrap_or_default();
                 self.accounts.push(Seen {
                     host: host.clone(),
+                    named: self.uses.handed(host, rung),
                     of: Of::Step(running.step.clone()),
                     word: Word::Nothing,
                 });
@@ -233,9 +240,24 @@ impl Past {
         let ended = matches!(what, HostEvent::StepEnded { .. });
         let counted = ended && self.cut.remove(host);
         if let Some((of, word)) = seen(what, place).filter(|_| !counted) {
-            let host = host.clone();
-            self.accounts.push(Seen { host, of, word });
+            let named = match &of {
+                Of::Logon => self.uses.logon(host),
+                Of::Directory => Named::new(),
+                Of::Step(StepRef { rung, .. }) => {
+                    self.uses.handed(host, rung.as_deref().unwrap_or_default())
+                }
+                Of::Rung(rung) => self.uses.handed(host, rung),
+            };
+            self.accounts.push(Seen {
+                host: host.clone(),
+                of,
+                word,
+                named,
+            });
         }
+        let state = self.states.get(host);
+        let running = state.is_some_and(|state| state.running.is_some());
+        self.uses.apply(host, what, running);
         let state = self.states.entry(host.clone()).or_default();
         *state = std::mem::take(state).apply(what);
     }

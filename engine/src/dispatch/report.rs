@@ -40,6 +40,18 @@ pub enum RunEnd {
         place: Place,
         /// The Win32 code; a refused logon has none.
         code: Option<i64>,
+        /// The PCs that ended without what needs it, since it was not used there any more.
+        not_reached: Vec<HostName>,
+    },
+    /// A domain account was not even tried: what other runs of this machine spent, or what its
+    /// domain says, leaves no room for another mistake.
+    AccountSpared {
+        /// Its name.
+        account: String,
+        /// Why.
+        why: String,
+        /// The PCs that ended without what needs it.
+        not_reached: Vec<HostName>,
     },
     /// More PCs failed in one way than may, or one of the first batch in a new way; no further PC
     /// was begun.
@@ -53,7 +65,9 @@ impl RunEnd {
     pub fn exit_code(&self, results: &[HostResult]) -> i32 {
         match self {
             Self::Interrupted => exit_code::INTERRUPTED,
-            Self::CredentialRefused { .. } | Self::ErrorsSpent(_) => exit_code::SAFETY,
+            Self::CredentialRefused { .. } | Self::AccountSpared { .. } | Self::ErrorsSpent(_) => {
+                exit_code::SAFETY
+            }
             Self::JournalLost(_) => exit_code::NOT_ALL_WELL,
             Self::Complete => {
                 if results

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use fleetmend_model::{Credential, CredentialRef, Host, HostName, Place};
 use tokio::time::timeout;
 
-use super::account::domain_logon;
+use super::account::{domain_account, handed};
 use super::gate::{DOUBTS, Key, Refusal};
 use super::host_task::Shared;
 use super::past::{Of, Seen, Word};
+use super::past_uses::OwnBefore;
+use crate::account_budget::AccountName;
 use crate::program::{RungPlan, StepPlan};
 
 /// Closes the gate for every account that was refused before the cut, and counts the uses that
@@ -17,6 +19,7 @@ use crate::program::{RungPlan, StepPlan};
 pub(super) async fn seed(shared: &Shared, seen: &[Seen]) {
     let hosts = shared.plan.hosts.iter();
     let hosts: BTreeMap<&HostName, &Arc<Host>> = hosts.map(|host| (&host.name, host)).collect();
+    // An account that the operator will have tried again begins anew.
     let mut proven: BTreeSet<Key> = BTreeSet::new();
     let mut doubts: BTreeMap<Key, usize> = BTreeMap::new();
     for one in seen {
@@ -24,7 +27,9 @@ pub(super) async fn seed(shared: &Shared, seen: &[Seen]) {
             continue;
         };
         for (key, account) in accounts(shared, host, one).await {
+            let consented = shared.budget.is_consented(&AccountName::of(&account));
             match one.word {
+                _ if consented => {}
                 Word::Refused(code) => {
                     let place = match one.of {
                         Of::Directory => Place::Controller,
@@ -36,7 +41,7 @@ pub(super) async fn seed(shared: &Shared, seen: &[Seen]) {
                         place,
                         code,
                     };
-                    shared.gate.refuse(&key, &refusal);
+                    shared.gate.refused_before(&key, &refusal);
                 }
                 Word::Proven => {
                     proven.insert(key);
@@ -50,9 +55,22 @@ pub(super) async fn seed(shared: &Shared, seen: &[Seen]) {
             continue;
         }
         for _ in 0..uses.min(DOUBTS) {
-            if let Ok(pass) = shared.gate.enter(&key).await {
-                pass.used();
-            }
+            shared.gate.doubted_before(&key);
+        }
+    }
+}
+
+/// Takes over what PCs said of their own accounts before the cut.
+pub(super) fn seed_own(shared: &Shared, own: &[OwnBefore]) {
+    let hosts = shared.plan.hosts.iter();
+    let hosts: BTreeMap<&HostName, &Arc<Host>> = hosts.map(|host| (&host.name, host)).collect();
+    for one in own {
+        let account = AccountName::of(&one.account);
+        let of_domain = hosts
+            .get(&one.host)
+            .is_none_or(|host| domain_account(&one.account, host).is_some());
+        if !of_domain && !shared.budget.is_consented(&account) {
+            shared.locals.seed(&one.host, &one.account, &one.before);
         }
     }
 }
@@ -61,26 +79,34 @@ pub(super) async fn seed(shared: &Shared, seen: &[Seen]) {
 async fn accounts(shared: &Shared, host: &Host, seen: &Seen) -> Vec<(Key, String)> {
     match &seen.of {
         Of::Directory => {
-            let user = shared.plan.directory.clone();
-            return vec![(Key::Directory, user.unwrap_or_default())];
+            let user = shared.plan.directory.clone().unwrap_or_default();
+            let key = shared.directory_key().map(|key| (key, user));
+            return key.into_iter().collect();
         }
         Of::Logon => {
             let name = host.credential.as_ref();
             let name = name.unwrap_or(&shared.plan.default_credential);
-            let user = match &host.user {
-                Some(user) => Some(user.clone()),
-                None => ask(shared, name, host).await.map(|found| found.user),
+            let user = match (seen.named.values().next(), &host.user) {
+                (Some(user), _) | (None, Some(user)) => Some(user.clone()),
+                (None, None) => ask(shared, name, host).await.map(|found| found.user),
             };
-            let logon = user.and_then(|user| Some((domain_logon(&user, host)?, user)));
+            let logon = user.and_then(|user| {
+                let account = domain_account(&user, host)?;
+                Some((Key::Account(account), user))
+            });
             return logon.into_iter().collect();
         }
         Of::Step(_) | Of::Rung(_) => {}
     }
     let mut found = Vec::new();
     for name in given(shared, host, &seen.of) {
-        let user = ask(shared, &name, host).await.map(|found| found.user);
-        let user = user.unwrap_or_else(|| name.to_string());
-        found.push((Key::Credential(name), user));
+        let user = match seen.named.get(&name) {
+            Some(user) => Some(user.clone()),
+            None => ask(shared, &name, host).await.map(|found| found.user),
+        };
+        if let Some(user) = user {
+            found.push((handed(&user, &name, host), user));
+        }
     }
     found
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Key, Refusal};
+use super::gate::Refusal;
 use super::host_task::{GRACE, Pc, millis};
 use super::recorder::Halted;
 use super::scrub::scrub;
@@ -258,6 +258,10 @@ impl Pc {
         mut end: StepEnd,
         start: Instant,
     ) -> Result<(), Halted> {
+        // What was spent is kept before anything else is.
+        if machine::credential_refusal(&end).is_some() {
+            self.shared.gate.settled().await;
+        }
         let held = self.held.iter().map(|held| &held.credential.password);
         scrub(&mut end, held.chain(self.made.values()));
         self.note(HostEvent::StepEnded {
@@ -272,7 +276,9 @@ impl Pc {
     pub(super) fn tell_gate(&self, plan: &StepPlan, end: &StepEnd) {
         let given = |parameter: &String| plan.credentials().any(|name| name == parameter);
         for held in self.held.iter().filter(|held| given(&held.parameter)) {
-            let Some(pass) = &held.pass else { continue };
+            let Some((key, pass)) = &held.guard else {
+                continue;
+            };
             if let Some(code) = machine::credential_refusal(end) {
                 let refusal = Refusal {
                     account: held.credential.user.clone(),
@@ -280,8 +286,7 @@ impl Pc {
                     place: Place::Pc,
                     code: Some(code),
                 };
-                let key = Key::Credential(held.name.clone());
-                self.shared.gate.refuse(&key, &refusal);
+                self.shared.gate.refuse(key, &refusal);
             } else if machine::credential_proven(end) {
                 pass.prove();
             } else if !matches!(end, StepEnd::NotRun { .. }) {

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod budgets;
 mod directory;
 mod directory_stopping;
 mod dispatch;

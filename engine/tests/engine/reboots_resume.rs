@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::reboots::leaver;
 use crate::resume::{Death, after, assert_looked_between, fresh, kill};
-use crate::support::{Act, MemoryJournal, Pc, World, quiet, resume_world, run_world};
+use crate::support::{Act, Consenting, MemoryJournal, Pc, World, quiet, resume_world, run_world};
 use fleetmend_engine::{RebootPolicy, RunPlan};
 use fleetmend_model::{Event, HostEvent, Record};
 
@@ -148,6 +148,8 @@ async fn killed_over_and_over_each_restart_is_ordered_once() {
             };
             let at = if kills == 0 { stride } else { at };
             let death = [Death::AtOnce, Death::AfterTheActs][kills % 2];
+            // Killed amid one logon after the other.
+            *next.budget.lock().unwrap() = Arc::new(Consenting);
             let planned = plan(&next);
             let killed = kill(&next, planned, at, death);
             let _ = tokio::time::timeout(Duration::from_secs(7200), killed).await;
@@ -155,6 +157,7 @@ async fn killed_over_and_over_each_restart_is_ordered_once() {
             world = next;
         }
         let world = after(&world, None);
+        *world.budget.lock().unwrap() = Arc::new(Consenting);
         let ended = |record: &Record| matches!(record.event, Event::RunEnded { .. });
         let about = format!("killed {kills} times, every {stride} events");
         assert!(kills > 3, "{about}");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{
-    Act, MemoryJournal, Pc, World, outcomes, ports, posix_program, quiet, resume_world, run_world,
-    wait_until,
+    Act, Consenting, MemoryJournal, Pc, World, outcomes, ports, posix_program, quiet, resume_world,
+    run_world, wait_until,
 };
 use fleetmend_engine::{Job, Past, ResumeError, RunEnd, RunPlan, exit_code, run};
 use fleetmend_model::{Event, Host, HostEvent, HostName, Outcome, Record, RunMode, StepEnd};
@@ -283,6 +283,8 @@ async fn killed_over_and_over_it_comes_to_the_same_ends() {
                     world = next;
                     break;
                 }
+                // Killed amid one logon after the other.
+                *next.budget.lock().unwrap() = Arc::new(Consenting);
                 let planned = plan(&next);
                 let killed = kill(&next, planned, at, death);
                 let _ = tokio::time::timeout(Duration::from_secs(600), killed).await;
@@ -291,6 +293,7 @@ async fn killed_over_and_over_it_comes_to_the_same_ends() {
             }
             let about = format!("killed {kills} times, every {stride} events");
             let world = after(&world, None);
+            *world.budget.lock().unwrap() = Arc::new(Consenting);
             if world
                 .journal
                 .records()

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetmend_engine::{
-    ControlReceiver, CredentialError, CredentialSource, Job, Past, Ports, Prober, RebootPolicy,
-    RunLimits, RunPlan, RunReport, control, resume, run,
+    AccountBudget, ControlReceiver, CredentialError, CredentialSource, Job, NoBudget, Past, Ports,
+    Prober, RebootPolicy, RunLimits, RunPlan, RunReport, control, resume, run,
 };
 use fleetmend_model::{
     Credential, CredentialRef, Host, HostEvent, Outcome, Record, RunMode, Secret, TransportKind,
@@ -129,6 +129,13 @@ pub struct World {
     pub own: Mutex<Vec<(String, String)>>,
     /// Host and user of every logon.
     pub logons: Mutex<Vec<(String, String)>>,
+    /// What was spent on accounts.
+    pub budget: Mutex<Arc<dyn AccountBudget>>,
+    /// Whose the credential `join-account` is.
+    pub join_user: Mutex<String>,
+    /// The passwords of the local account, in the order in which they may be tried; without any,
+    /// the good one.
+    pub locals: Mutex<Vec<&'static str>>,
 }
 
 impl World {
@@ -153,7 +160,14 @@ impl World {
             made: AtomicUsize::new(0),
             own: Mutex::default(),
             logons: Mutex::default(),
+            budget: Mutex::new(Arc::new(NoBudget)),
+            join_user: Mutex::new("join-account".to_owned()),
+            locals: Mutex::default(),
         })
+    }
+
+    fn local(&self, nth: usize) -> Option<&'static str> {
+        self.locals.lock().unwrap().get(nth).copied()
     }
 
     pub fn plan(&self) -> RunPlan {
@@ -334,7 +348,7 @@ pub fn ports(
         credentials: Arc::new(FakeConnector(world.clone())),
         directory: Some(Arc::new(FakeDirectory(world.clone()))),
         journal: world.journal.clone(),
-        budget: Arc::new(fleetmend_engine::NoBudget),
+        budget: world.budget.lock().unwrap().clone(),
         reader: Some(reader),
         control,
     }
@@ -486,7 +500,7 @@ impl CredentialSource for FakeConnector {
         _: &Host,
     ) -> Result<Credential, CredentialError> {
         let password = match name.0.as_str() {
-            "local-admin" => "local",
+            "local-admin" => self.0.local(0).unwrap_or("local"),
             "join-account" => DOMAIN_PASSWORD,
             "rescue" => RESCUE_PASSWORD,
             _ => {
@@ -497,11 +511,26 @@ impl CredentialSource for FakeConnector {
                 });
             }
         };
+        let user = match name.0.as_str() {
+            "join-account" => self.0.join_user.lock().unwrap().clone(),
+            other => other.to_owned(),
+        };
         Ok(Credential {
-            user: name.0.clone(),
+            user,
             password: Secret::new(password.to_owned()),
             ssh: None,
         })
+    }
+
+    async fn another(
+        &self,
+        name: &CredentialRef,
+        _: &Host,
+        refused: u32,
+    ) -> Result<Option<Credential>, CredentialError> {
+        assert_eq!(name.0, "local-admin", "only what PCs judge themselves");
+        let next = self.0.local(refused as usize);
+        Ok(next.map(|password| Credential::new(&*name.0, Secret::new(password.to_owned()))))
     }
 }
 
@@ -518,7 +547,9 @@ impl Connector for FakeConnector {
             "rescue" => RESCUE_PASSWORD,
             _ => "local",
         };
-        assert_eq!(credential.password.reveal(), password);
+        let is_good = credential.password.reveal() == password;
+        let known = world.locals.lock().unwrap().clone();
+        assert!(is_good || known.contains(&credential.password.reveal()));
         let logon = (host.name.0.clone(), credential.user.clone());
         world.logons.lock().unwrap().push(logon);
         if world.journal.failed.load(Ordering::SeqCst) {
@@ -542,7 +573,7 @@ impl Connector for FakeConnector {
         if !world.is_up(&host.name.0) {
             return Err(unreachable(host, UnreachableWhy::TimedOut));
         }
-        if pc.refuses_logon || world.refuses_now(&host.name.0, &credential.user) {
+        if !is_good || pc.refuses_logon || world.refuses_now(&host.name.0, &credential.user) {
             return Err(ConnectError::AccessDenied {
                 address: host.address.clone(),
                 user: credential.user.clone(),
@@ -670,7 +701,8 @@ impl Session for FakeSession {
                 step.credentials["domain"].password.reveal(),
                 DOMAIN_PASSWORD
             );
-            assert_eq!(step.credentials["domain"].user, "join-account");
+            let user = world.join_user.lock().unwrap().clone();
+            assert_eq!(step.credentials["domain"].user, user);
         }
         if name == "keep_blob" {
             assert_eq!(step.secrets["blob"].reveal(), MADE_BLOB);

@@ -1,0 +1,336 @@
+//! Attempts to log on: with which credential, and whether there may be one.
+
+use std::sync::Arc;
+
+use fleetmend_model::{
+    Credential, CredentialRef, CredentialUse, Event, Host, HostEvent, HostName, Place,
+};
+use fleetmend_transport::{ConnectError, DeniedWhy, Session};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::account::domain_account;
+use super::gate::{Closed, Key, Pass, Refusal, Role};
+use super::held::Held;
+use super::host_task::Shared;
+use super::local_attempts::Barred;
+use super::logon::{Unmade, told};
+use crate::account_budget::AccountName;
+use crate::connect_failure::{self, CREDENTIAL_REFUSED, DOMAIN_LOGON, INTERRUPTED, LOCAL_LOGON};
+
+/// The name under which a password in the inventory is told of.
+const OF_INVENTORY: &str = "inventory";
+/// Beyond any budget of a credential.
+const MOST: u32 = 16;
+
+/// Whose account is used for logging on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The host's own, as the inventory says.
+    Host,
+    /// That of a credential by its name.
+    Named(CredentialRef),
+}
+
+/// For which PC, and what for, a use is told of.
+pub(super) struct Noted<'a> {
+    pub(super) host: &'a HostName,
+    pub(super) what_for: CredentialUse,
+    /// What the PC holds already: it would wait for itself.
+    pub(super) held: &'a [Held],
+}
+
+impl Shared {
+    /// Logs on at a host; with another credential only after one of the PC's own was refused,
+    /// and only as its budget allows.
+    pub(super) async fn log_on(
+        &self,
+        host: &Arc<Host>,
+        whose: &Whose,
+        noted: &Noted<'_>,
+        token: &CancellationToken,
+    ) -> Result<Box<dyn Session>, Unmade> {
+        let name = self.name_of(host, whose);
+        let mut refused = self.locals.count(&host.name, &name);
+        let mut last = None;
+        loop {
+            let credential = match refused {
+                0 => Some(self.credential(host, whose, token).await?),
+                _ => self.another(host, whose, refused, token).await?,
+            };
+            let another = refused > 0;
+            let user = |credential: &Credential| domain_account(&credential.user, host);
+            // Only what this PC judges may be tried a second time.
+            let credential = credential.filter(|found| !another || user(found).is_none());
+            let Some(credential) = credential else {
+                return Err(last.unwrap_or_else(|| barred(Barred::Refused)));
+            };
+            let (name, credential) = (&name, &credential);
+            let opened = match user(credential) {
+                Some(account) => {
+                    self.open_guarded(host, account, (name, credential), noted, token)
+                        .await
+                }
+                None => {
+                    let attempt = (name, credential, another);
+                    let tried = self.open_own(host, attempt, noted, token).await;
+                    match tried {
+                        Err((LOCAL_LOGON, story)) if refused < MOST => {
+                            let now = self.locals.count(&host.name, name);
+                            if now > refused {
+                                refused = now;
+                                last = Some((LOCAL_LOGON, story));
+                                continue;
+                            }
+                            Err((LOCAL_LOGON, story))
+                        }
+                        other => other,
+                    }
+                }
+            };
+            return opened;
+        }
+    }
+
+    /// Logs on with a domain's account, once, if it may be used.
+    async fn open_guarded(
+        &self,
+        host: &Arc<Host>,
+        account: AccountName,
+        (name, credential): (&CredentialRef, &Credential),
+        noted: &Noted<'_>,
+        token: &CancellationToken,
+    ) -> Result<Box<dyn Session>, Unmade> {
+        let key = Key::Account(account.clone());
+        let print = self.gate.print(&credential.password);
+        // It has accepted it before, or it is in the hands of the rung that now waits for this.
+        let guards = noted.held.iter().filter_map(|held| held.guard.as_ref());
+        let mut held = guards.filter(|(of, _)| *of == key).map(|(_, pass)| pass);
+        let pass = match held.next() {
+            _ if self.gate.why_shut(&key).is_some() => {
+                return Err(self.not_used(&key, &Closed::Refused));
+            }
+            Some(pass) => Some(pass.clone()),
+            None if self.locals.has_accepted(&host.name, &account, print) => None,
+            None => {
+                let entered = tokio::select! {
+                    biased;
+                    () = token.cancelled() => return Err(told(&ConnectError::Cancelled)),
+                    pass = self.gate.enter(&key, Role::Logon(&credential.password)) => pass,
+                };
+                let pass = entered.map_err(|closed| self.not_used(&key, &closed))?;
+                Some(Arc::new(pass))
+            }
+        };
+        self.note_use(name, credential, noted).await?;
+        let logon = self.connect(host, credential, token).await;
+        self.judge_logon((&key, pass.as_deref()), host, &credential.user, &logon);
+        if accepts(&logon) {
+            self.locals.domain_accepted(&host.name, &account, print);
+        }
+        drop(pass);
+        if denies(&logon) {
+            self.gate.settled().await;
+        }
+        logon.map_err(|error| match told(&error) {
+            ("logon", story) => (DOMAIN_LOGON, story),
+            other => other,
+        })
+    }
+
+    fn not_used(&self, key: &Key, closed: &Closed) -> Unmade {
+        let story = match (self.gate.why_shut(key), closed) {
+            (Some(shut), _) => shut.story_elsewhere(),
+            (None, _) => "rungs that were handed the account could not tell whether it works; it \
+                          was not used here"
+                .to_owned(),
+        };
+        (CREDENTIAL_REFUSED, story)
+    }
+
+    /// Tells the gate what a logon says of the domain account.
+    fn judge_logon(
+        &self,
+        (key, pass): (&Key, Option<&Pass>),
+        host: &Host,
+        user: &str,
+        logon: &Result<Box<dyn Session>, ConnectError>,
+    ) {
+        // One that tells nothing has not reached the domain.
+        if accepts(logon) {
+            if let Some(pass) = pass {
+                pass.prove();
+            }
+        } else if denies(logon) {
+            let refusal = Refusal {
+                account: user.to_owned(),
+                host: host.name.clone(),
+                place: Place::Pc,
+                code: None,
+            };
+            self.gate.refuse(key, &refusal);
+        }
+    }
+
+    /// Logs on with an account of the PC itself, once, if the PC may be shown it.
+    async fn open_own(
+        &self,
+        host: &Arc<Host>,
+        (name, credential, another): (&CredentialRef, &Credential, bool),
+        noted: &Noted<'_>,
+        token: &CancellationToken,
+    ) -> Result<Box<dyn Session>, Unmade> {
+        let print = self.gate.print(&credential.password);
+        let own = (credential.user.as_str(), print);
+        let may = self.locals.may(&host.name, own, another);
+        may.map_err(barred)?;
+        self.note_use(name, credential, noted).await?;
+        let logon = self.connect(host, credential, token).await;
+        if accepts(&logon) {
+            self.locals.accepted(&host.name, own);
+        } else if denies(&logon) {
+            self.locals.refused(&host.name, name, own);
+        }
+        logon.map_err(|error| match told(&error) {
+            (LOCAL_LOGON, story) => {
+                let reasons = connect_failure::own_account_reasons(host.platform);
+                (LOCAL_LOGON, format!("{story}; {reasons}"))
+            }
+            other => other,
+        })
+    }
+
+    /// Stores that a credential is about to be used for a PC.
+    pub(super) async fn note_use(
+        &self,
+        name: &CredentialRef,
+        credential: &Credential,
+        noted: &Noted<'_>,
+    ) -> Result<(), Unmade> {
+        let event = Event::Host {
+            host: noted.host.clone(),
+            what: HostEvent::CredentialUsed {
+                credential: name.clone(),
+                account: credential.user.clone(),
+                what_for: noted.what_for.clone(),
+            },
+        };
+        let stored = self.recorder.record(event).await;
+        stored
+            .map(|_| ())
+            .map_err(|_| (INTERRUPTED, "the journal failed".to_owned()))
+    }
+
+    fn name_of(&self, host: &Host, whose: &Whose) -> CredentialRef {
+        match whose {
+            Whose::Named(name) => name.clone(),
+            Whose::Host if host.user.is_some() && host.password.is_some() => {
+                CredentialRef(OF_INVENTORY.to_owned())
+            }
+            Whose::Host => {
+                let name = host.credential.as_ref();
+                name.unwrap_or(&self.plan.default_credential).clone()
+            }
+        }
+    }
+
+    /// Returns the credential for logging on at a host: the inventory's own password, else the
+    /// credential that it names, with the inventory's user over the credential's.
+    async fn credential(
+        &self,
+        host: &Host,
+        whose: &Whose,
+        token: &CancellationToken,
+    ) -> Result<Credential, Unmade> {
+        if let (Whose::Host, Some(user), Some(password)) = (whose, &host.user, &host.password) {
+            return Ok(Credential::new(user.clone(), password.clone()));
+        }
+        let name = self.name_of(host, whose);
+        let found = self.credentials.credential(&name, host);
+        let found = self.within(&name, found, token).await?;
+        Ok(Self::with_inventory(host, whose, found))
+    }
+
+    /// Returns what may be tried after so many different ones were refused.
+    async fn another(
+        &self,
+        host: &Host,
+        whose: &Whose,
+        refused: u32,
+        token: &CancellationToken,
+    ) -> Result<Option<Credential>, Unmade> {
+        if *whose == Whose::Host && host.password.is_some() {
+            return Ok(None);
+        }
+        let name = self.name_of(host, whose);
+        let found = self.credentials.another(&name, host, refused);
+        let found = self.within(&name, found, token).await?;
+        Ok(found.map(|found| Self::with_inventory(host, whose, found)))
+    }
+
+    fn with_inventory(host: &Host, whose: &Whose, mut credential: Credential) -> Credential {
+        if *whose == Whose::Host {
+            if let Some(user) = &host.user {
+                credential.user.clone_from(user);
+            }
+            if let Some(password) = &host.password {
+                credential.password = password.clone();
+            }
+        }
+        credential
+    }
+
+    /// Waits for a credential as long as a logon may take.
+    async fn within<T, E: std::fmt::Display>(
+        &self,
+        name: &CredentialRef,
+        found: impl Future<Output = Result<T, E>>,
+        token: &CancellationToken,
+    ) -> Result<T, Unmade> {
+        let found = tokio::select! {
+            biased;
+            () = token.cancelled() => return Err((INTERRUPTED, "cancelled".to_owned())),
+            found = timeout(self.plan.limits.logon, found) => found,
+        };
+        let missing = |reason: String| ("no-credential", reason);
+        found
+            .map_err(|_| missing(format!("the credential {name} did not come in time")))?
+            .map_err(|error| missing(error.to_string()))
+    }
+}
+
+/// Tells whether the password was good: who may not use remoting has logged on all the same.
+fn accepts(logon: &Result<Box<dyn Session>, ConnectError>) -> bool {
+    matches!(
+        logon,
+        Ok(_)
+            | Err(ConnectError::AccessDenied {
+                why: DeniedWhy::Authorization,
+                ..
+            })
+    )
+}
+
+fn denies(logon: &Result<Box<dyn Session>, ConnectError>) -> bool {
+    matches!(
+        logon,
+        Err(ConnectError::AccessDenied {
+            why: DeniedWhy::Logon,
+            ..
+        })
+    )
+}
+
+fn barred(why: Barred) -> Unmade {
+    let story = match why {
+        Barred::Refused => {
+            "the PC has refused its account in this run, and is shown no other password; it was \
+             not tried again"
+        }
+        Barred::Cut => {
+            "twice in this run the controller died over a logon with this account, and either may \
+             have been refused; it was not tried again"
+        }
+    };
+    (LOCAL_LOGON, story.to_owned())
+}

@@ -1,0 +1,188 @@
+use std::time::Duration;
+
+use fleetmend_model::{HostName, Place};
+use tokio::time::timeout;
+
+use super::*;
+use crate::account_budget::NoBudget;
+
+fn account() -> Key {
+    Key::Account(AccountName::of("CORP\\bob"))
+}
+
+fn own() -> Key {
+    Key::Credential(CredentialRef("rescue".into()))
+}
+
+fn gate() -> Arc<CredentialGate> {
+    let gate = CredentialGate::new(BTreeSet::new(), Arc::new(NoBudget), Duration::from_secs(60));
+    Arc::new(gate)
+}
+
+fn refusal(code: i64) -> Refusal {
+    Refusal {
+        account: "CORP\\bob".into(),
+        host: HostName("pc-1".into()),
+        place: Place::Pc,
+        code: Some(code),
+    }
+}
+
+fn password(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+#[derive(Clone, Copy)]
+enum As {
+    Logon,
+    Handed,
+}
+
+async fn enter(gate: &CredentialGate, key: &Key, role: As, text: &str) -> Result<Pass, Closed> {
+    let secret = password(text);
+    let role = match role {
+        As::Logon => Role::Logon(&secret),
+        As::Handed => Role::Handed(&secret),
+    };
+    gate.enter(key, role).await
+}
+
+/// Enters as often as the gate lets in at once, up to twenty times.
+async fn crowd(gate: &CredentialGate, key: &Key, role: As) -> Vec<Pass> {
+    let mut passes = Vec::new();
+    while passes.len() < 20 {
+        match timeout(Duration::from_secs(1), enter(gate, key, role, "pw")).await {
+            Ok(pass) => passes.push(pass.unwrap()),
+            Err(_) => break,
+        }
+    }
+    passes
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_then_five_then_all() {
+    for (key, role) in [
+        (account(), As::Handed),
+        (account(), As::Logon),
+        (own(), As::Handed),
+    ] {
+        let gate = gate();
+        let canary = crowd(&gate, &key, role).await;
+        assert_eq!(canary.len(), 1);
+        canary[0].prove();
+        canary[0].prove();
+        let five = crowd(&gate, &key, role).await;
+        assert_eq!(five.len(), 5);
+        drop(canary);
+        five[..4].iter().for_each(Pass::prove);
+        assert_eq!(crowd(&gate, &key, role).await.len(), 0);
+        // Known to work, so one that says nothing counts as well.
+        five[4].used();
+        drop(five);
+        assert_eq!(crowd(&gate, &key, role).await.len(), 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_not_used_gives_its_place_to_another() {
+    let gate = gate();
+    for _ in 0..10 {
+        assert_eq!(crowd(&gate, &account(), As::Handed).await.len(), 1);
+    }
+    crowd(&gate, &account(), As::Handed).await[0].prove();
+    for _ in 0..10 {
+        assert_eq!(crowd(&gate, &account(), As::Handed).await.len(), 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_of_which_nobody_tells_is_not_handed_on_for_ever() {
+    for key in [account(), own()] {
+        let gate = gate();
+        for _ in 0..DOUBTS {
+            let canary = crowd(&gate, &key, As::Handed).await;
+            assert_eq!(canary.len(), 1);
+            canary[0].used();
+        }
+        let closed = enter(&gate, &key, As::Handed, "pw").await.unwrap_err();
+        assert_eq!(closed, Closed::Doubted);
+        // Nor is it used to log on with.
+        assert!(enter(&gate, &key, As::Logon, "pw").await.is_err());
+        assert!(gate.first().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logons_that_tell_nothing_neither_stop_the_gate_nor_let_a_crowd_in() {
+    let gate = gate();
+    for _ in 0..10 {
+        let one = crowd(&gate, &account(), As::Logon).await;
+        assert_eq!(one.len(), 1);
+        one[0].used();
+    }
+    let one = crowd(&gate, &account(), As::Logon).await;
+    one[0].prove();
+    assert_eq!(crowd(&gate, &account(), As::Logon).await.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_account_has_one_gate_whatever_it_is_used_for() {
+    let gate = gate();
+    let logon = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+    let upn = Key::Account(AccountName::of("bob@corp.example.jp"));
+    assert_eq!(crowd(&gate, &upn, As::Handed).await.len(), 0);
+    let directory = gate.enter(&upn, Role::Directory);
+    assert!(timeout(Duration::from_secs(1), directory).await.is_err());
+    gate.refuse(&account(), &refusal(1326));
+    drop(logon);
+    let closed = enter(&gate, &upn, As::Handed, "pw").await.unwrap_err();
+    assert_eq!(closed, Closed::Refused);
+    let closed = gate.enter(&upn, Role::Directory).await.unwrap_err();
+    assert_eq!(closed, Closed::Refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_one_password_works_says_nothing_of_another() {
+    let gate = gate();
+    enter(&gate, &account(), As::Logon, "pw")
+        .await
+        .unwrap()
+        .prove();
+    assert_eq!(crowd(&gate, &account(), As::Logon).await.len(), 5);
+    let wrong = enter(&gate, &account(), As::Handed, "typo").await.unwrap();
+    let key = account();
+    let next = enter(&gate, &key, As::Handed, "typo");
+    assert!(timeout(Duration::from_secs(1), next).await.is_err());
+    // Meanwhile the one that works goes on.
+    assert_eq!(crowd(&gate, &account(), As::Logon).await.len(), 5);
+    gate.refuse(&account(), &refusal(1326));
+    drop(wrong);
+    assert!(enter(&gate, &account(), As::Logon, "pw").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_closes_for_those_who_wait_and_stands() {
+    let gate = gate();
+    let first = enter(&gate, &account(), As::Handed, "pw").await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { enter(&gate, &account(), As::Handed, "pw").await.is_err() }
+    });
+    tokio::task::yield_now().await;
+    gate.refuse(&account(), &refusal(1909));
+    first.prove();
+    drop(first);
+    assert!(waiting.await.unwrap());
+    let closed = enter(&gate, &account(), As::Handed, "pw").await;
+    assert_eq!(closed.unwrap_err(), Closed::Refused);
+    gate.refuse(&account(), &refusal(1326));
+    assert_eq!(gate.first(), Some(&Shut::Refused(refusal(1909))));
+    assert_eq!(
+        gate.why_shut(&account()).unwrap().story_elsewhere(),
+        "the account CORP\\bob was refused on pc-1 (Win32 1909); it was not used here"
+    );
+    // Others are none the worse for it.
+    assert!(enter(&gate, &own(), As::Handed, "pw").await.is_ok());
+    let other = Key::Account(AccountName::of("CORP\\eve"));
+    assert!(enter(&gate, &other, As::Handed, "pw").await.is_ok());
+}
