@@ -46,7 +46,7 @@ impl Fleet {
         settings.servers = addresses.map(|address| address.parse().unwrap()).collect();
         settings.trust = Trust::CaFile(ca.to_path_buf());
         let directory = ActiveDirectory::new(settings, account.clone());
-        Arc::new(LapsReader::new(Arc::new(directory), None))
+        Arc::new(LapsReader::new(Arc::new(directory)))
     }
 
     async fn fetch(&self, host: &Host, older: u32) -> Result<Found, SourceError> {

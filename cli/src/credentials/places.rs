@@ -84,7 +84,7 @@ impl Sources for Places {
                 })?;
                 let reader = self
                     .laps
-                    .get_or_init(|| Arc::new(LapsReader::new(Arc::clone(directory), None)));
+                    .get_or_init(|| Arc::new(LapsReader::new(Arc::clone(directory))));
                 Arc::new(reader.named_source(*older, computer.clone()))
             }
             other => own_sources::make(other, &self.folder)?,

@@ -13,7 +13,7 @@ use fleetmend_directory::{ActiveDirectory, DirectoryError, Laps, LapsPassword, L
 use fleetmend_model::{Host, HostName};
 use tokio::time::Instant;
 
-use crate::{Found, Scope, Source, SourceError, Subject, Template};
+use crate::{Found, Scope, Source, SourceError, Subject};
 use computer::computers;
 use told::Told;
 
@@ -29,17 +29,14 @@ const BUILT_IN: &str = "Administrator";
 /// until that is fetched, [`LapsReader::forget`] is called, or a minute has passed.
 pub struct LapsReader {
     directory: Arc<ActiveDirectory>,
-    computer: Option<Template>,
     kept: Mutex<HashMap<HostName, (Instant, Laps)>>,
 }
 
 impl LapsReader {
-    /// Returns the reader of a directory. With a template, that gives the computer's name; else
-    /// the inventory's names do.
-    pub fn new(directory: Arc<ActiveDirectory>, computer: Option<Template>) -> Self {
+    /// Returns the reader of a directory.
+    pub fn new(directory: Arc<ActiveDirectory>) -> Self {
         Self {
             directory,
-            computer,
             kept: Mutex::default(),
         }
     }
@@ -50,7 +47,8 @@ impl LapsReader {
         self.named_source(older, None)
     }
 
-    /// Returns the same for the computer of this name, if one is given.
+    /// Returns the same for the computer of this name, if one is given; else the inventory's names
+    /// say which it is.
     pub fn named_source(self: &Arc<Self>, older: u32, computer: Option<String>) -> LapsSource {
         LapsSource {
             reader: Arc::clone(self),
@@ -72,7 +70,7 @@ impl LapsReader {
     ) -> Result<Laps, SourceError> {
         let names = match named {
             Some(name) => vec![name.to_owned()],
-            None => computers(host, self.computer.as_ref())?,
+            None => computers(host)?,
         };
         let mut missed = None;
         for name in &names {

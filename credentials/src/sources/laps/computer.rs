@@ -6,7 +6,7 @@ use fleetmend_model::Host;
 use serde_json::Value;
 
 use super::told::Told;
-use crate::{SourceError, Template, TemplateScope};
+use crate::SourceError;
 
 /// The variable that names the account in the directory, as elsewhere in fleetmend.
 const VARIABLE: &str = "computer_name";
@@ -14,23 +14,10 @@ const VARIABLE: &str = "computer_name";
 const OWN_PORTS: [u16; 3] = [22, 5985, 5986];
 
 /// Returns the names by which the operator says that the directory has this PC, the surest first:
-/// that of the template alone, or of the variable `computer_name` alone, else the host's name and
-/// its address. What the PC says of itself counts for nothing: it would be handed the password of
+/// that of the variable `computer_name` alone, else the host's name and its address. What the PC says of itself counts for nothing: it would be handed the password of
 /// another.
-pub(super) fn computers(
-    host: &Host,
-    template: Option<&Template>,
-) -> Result<Vec<String>, SourceError> {
-    let given = match template {
-        Some(template) => {
-            let rendered = template.render(Some(&TemplateScope::of(host)));
-            Some(rendered.map_err(|why| Told::of(&host.name).template(&why))?)
-        }
-        None => match host.vars.get(VARIABLE) {
-            Some(Value::String(name)) => Some(name.clone()),
-            _ => None,
-        },
-    };
+pub(super) fn computers(host: &Host) -> Result<Vec<String>, SourceError> {
+    let given = host.vars.get(VARIABLE).and_then(Value::as_str);
     let given = given.map(|name| name.trim().to_owned());
     if let Some(name) = given.filter(|name| !name.is_empty()) {
         return Ok(vec![name]);
@@ -67,7 +54,7 @@ mod tests {
     }
 
     fn names(host: &Host) -> Vec<String> {
-        computers(host, None).unwrap_or_default()
+        computers(host).unwrap_or_default()
     }
 
     #[test]
@@ -85,19 +72,13 @@ mod tests {
     fn a_name_that_is_given_counts_alone() {
         let mut named = host("受付-01", "pc1");
         named.vars.insert(VARIABLE.to_owned(), "PC-0815 ".into());
-        named.vars.insert("asset".to_owned(), "0816".into());
         assert_eq!(names(&named), ["PC-0815"]);
-        let template = Template::new("PC-{{ asset }}").unwrap();
-        assert_eq!(computers(&named, Some(&template)).unwrap(), ["PC-0816"]);
-        let template = Template::new("PC-{{ other }}").unwrap();
-        let error = computers(&named, Some(&template)).unwrap_err();
-        assert!(error.why.contains("`other`"), "{error}");
     }
 
     #[test]
     fn an_ip_address_is_no_name() {
         for address in ["192.0.2.7", "fe80::7%eth0"] {
-            let error = computers(&host(address, address), None).unwrap_err();
+            let error = computers(&host(address, address)).unwrap_err();
             assert!(error.next.contains("computer_name"), "{error:?}");
         }
     }

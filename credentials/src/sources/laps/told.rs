@@ -4,7 +4,7 @@ use fleetmend_directory::{DirectoryError, Laps, LapsMissing};
 use fleetmend_model::HostName;
 use jiff::Timestamp;
 
-use crate::{SourceError, TemplateError};
+use crate::SourceError;
 
 /// What to do where the inventory does not say which computer it is.
 const NAME_IT: &str = "give the name of its account in the inventory: `computer_name: NAME`";
@@ -82,11 +82,6 @@ impl Told {
             "the inventory has only an IP address, which names no computer in the directory",
             NAME_IT,
         )
-    }
-
-    /// The template of the computer's name does not work out.
-    pub(super) fn template(&self, why: &TemplateError) -> SourceError {
-        self.stops(&why.to_string(), "")
     }
 
     /// The directory did not answer.
