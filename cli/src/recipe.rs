@@ -555,6 +555,23 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_credentials_is_read_again_and_nothing_of_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials.yaml");
+        let text = "version: 1\ncredentials: {laps: {user: kanaria, laps: {}}}\n";
+        std::fs::write(&path, text).unwrap();
+        let file = CredentialsFile::open(&path, false).unwrap();
+        let kept = recipe().with_credentials(Some(&file)).text().unwrap();
+        assert!(kept.contains("credentials.yaml") && !kept.contains("kanaria"));
+        let back = Recipe::read(&kept).unwrap();
+        let args = CredentialsArgs::default();
+        let again = back.credentials(&args).unwrap().unwrap();
+        assert_eq!(again.path(), path);
+        std::fs::remove_file(&path).unwrap();
+        assert!(back.credentials(&args).is_err(), "what it named is missed");
+    }
+
+    #[test]
     fn passwords_of_an_inventory_come_from_it_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pcs.yaml");
