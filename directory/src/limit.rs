@@ -24,19 +24,17 @@ pub enum Ended {
 impl Limit {
     /// Returns a limit that starts now.
     pub fn within(deadline: Duration, cancel: &CancellationToken) -> Self {
-        let now = Instant::now();
-        // A deadline beyond what the clock can tell is as good as a year.
-        let year = Duration::from_hours(365 * 24);
         Self {
-            until: now + deadline.min(year),
+            until: from_now(deadline),
             cancel: cancel.clone(),
         }
     }
 
     /// Returns the same limit, but at most this long from now.
-    pub(crate) fn at_most(&self, duration: Duration) -> Self {
+    #[must_use]
+    pub fn at_most(&self, duration: Duration) -> Self {
         Self {
-            until: self.until.min(Instant::now() + duration),
+            until: self.until.min(from_now(duration)),
             cancel: self.cancel.clone(),
         }
     }
@@ -48,6 +46,11 @@ impl Limit {
         } else {
             (Instant::now() >= self.until).then_some(Ended::Deadline)
         }
+    }
+
+    /// Waits until whoever asked wants it no more, however long that takes.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
     }
 
     /// Waits for a future within the limit.
@@ -62,6 +65,11 @@ impl Limit {
             () = tokio::time::sleep_until(self.until) => Err(Ended::Deadline),
         }
     }
+}
+
+/// A deadline beyond what the clock can tell is as good as a year.
+fn from_now(duration: Duration) -> Instant {
+    Instant::now() + duration.min(Duration::from_hours(365 * 24))
 }
 
 #[cfg(test)]
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(longest.bound(async { 7 }).await, Ok(7));
         let short = longest.at_most(Duration::from_secs(1));
         assert_eq!(short.bound(forever()).await, Err(Ended::Deadline));
+        assert_eq!(longest.at_most(Duration::MAX).ended(), None);
         assert_eq!(short.ended(), Some(Ended::Deadline));
         assert_eq!(longest.ended(), None);
         cancel.cancel();
