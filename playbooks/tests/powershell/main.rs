@@ -61,6 +61,8 @@ const COMPILED: &[(&str, &str)] = &[
     ("include/restart-safety.ps1", "kernel32.dll"),
     ("include/restart-safety.ps1", "user32.dll"),
     ("include/restart-safety.ps1", "wtsapi32.dll"),
+    // What a rule of the firewall is worth; it calls nothing.
+    ("trust-repair/include/firewall.ps1", ""),
     ("trust-repair/include/membership.ps1", "advapi32.dll"),
     ("trust-repair/include/membership.ps1", "netapi32.dll"),
     ("trust-repair/include/provision.ps1", "advapi32.dll"),

@@ -1,6 +1,101 @@
 # Tells whether Windows' firewall would still let the controller in once the PC's network is no
 # longer the domain's. Needs probe.ps1. Rules of Group Policy do not count: they may go with it.
 
+# Makes callable what a rule is worth. Add-Type has the C# compiler write temporary files: they hold
+# this text.
+function Import-FirewallApi {
+    if ('Fleetmend.FirewallRule' -as [type]) { return }
+    Add-Type -TypeDefinition @'
+using System;
+using System.Globalization;
+
+namespace Fleetmend
+{
+    // A rule about incoming traffic, as INetFwRule3 tells it. Null and empty are the same.
+    public sealed class FirewallRule
+    {
+        public bool Allow;
+        public int Protocol;
+        public string Program;
+        public string Service;
+        public string Ports;
+        public string RemotePorts;
+        public string LocalAddresses;
+        public string InterfaceTypes;
+        public bool OneInterface;
+        public int SecureFlags;
+        // LocalAppPackageId, LocalUserOwner, LocalUserAuthorizedList, RemoteUserAuthorizedList,
+        // RemoteMachineAuthorizedList.
+        public string[] Only;
+
+        // Tells whether it may shut a port out behind which this program listens: a broad rule may.
+        public bool MayBlock(string listener, int port)
+        {
+            if (Allow || (Protocol != 6 && Protocol != 256)) { return false; }
+            return (IsAny(Program) || IsProgram("svchost.exe") || IsProgram(listener))
+                && (IsAny(Ports) || HasPort(port));
+        }
+
+        // Tells whether it lets everybody in at this port, to this program. Windows brings rules for
+        // Store apps that name neither protocol nor port nor program, and one for the drivers of Wi-Fi
+        // Direct that names no port; the condition which makes them harmless is not told of each. So
+        // the port must be named, and nothing else may be asked for.
+        public bool Admits(string listener, int port)
+        {
+            if (!Allow || Protocol != 6 || !HasPort(port)) { return false; }
+            if (!IsAny(Program) && !IsProgram(listener)) { return false; }
+            if (!string.IsNullOrEmpty(Service) && !IsService(listener)) { return false; }
+            foreach (string one in Only)
+            {
+                if (!string.IsNullOrEmpty(one)) { return false; }
+            }
+            return IsAny(RemotePorts) && IsAny(LocalAddresses) && SecureFlags == 0 && !OneInterface
+                && string.Equals(InterfaceTypes, "All", StringComparison.OrdinalIgnoreCase);
+        }
+
+        // The kernel listens for WinRM and is no service; sshd.exe is that of the service sshd.
+        private bool IsService(string listener)
+        {
+            return string.Equals(Service + ".exe", listener, StringComparison.OrdinalIgnoreCase);
+        }
+
+        private bool IsProgram(string name)
+        {
+            string program = Program ?? "";
+            string file = program.Substring(program.LastIndexOf('\\') + 1);
+            return string.Equals(file, name, StringComparison.OrdinalIgnoreCase);
+        }
+
+        private static bool IsAny(string text)
+        {
+            return string.IsNullOrEmpty(text) || text == "*";
+        }
+
+        // Ports as "80,5985-5986"; names as RPC are no ports of ours.
+        private bool HasPort(int port)
+        {
+            foreach (string entry in (Ports ?? "").Split(','))
+            {
+                string[] bounds = entry.Split('-');
+                int low, high;
+                if (bounds.Length <= 2 && Read(bounds[0], out low) && Read(bounds[bounds.Length - 1], out high)
+                    && low <= port && port <= high)
+                {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        private static bool Read(string text, out int number)
+        {
+            return int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out number);
+        }
+    }
+}
+'@
+}
+
 # Returns the local ports and remote addresses of the sessions by which controllers may be
 # connected now. Over SSH the one is known; over WinRM all at its ports are taken.
 function Get-ControllerSessions {
@@ -125,51 +220,48 @@ function Test-RuleAddress([string]$Entry, [byte[]]$Address) {
     return (Test-SameNet $net $Address $mask)
 }
 
-# Tells whether a rule's local ports, as "80,5985-5986", hold a port.
-function Test-RulePort([string]$Ports, [int]$Port) {
-    # Rules for every protocol have none.
-    if (-not $Ports) { return $true }
-    foreach ($entry in @($Ports -split ',')) {
-        if ($entry -eq '*') { return $true }
-        $bounds = @($entry -split '-')
-        $low = 0
-        $high = 0
-        if (-not [int]::TryParse($bounds[0], [ref]$low)) { continue }
-        if (-not [int]::TryParse($bounds[$bounds.Count - 1], [ref]$high)) { continue }
-        if ($low -le $Port -and $Port -le $high) { return $true }
-    }
-    return $false
-}
-
-# Tells whether a rule is about the program behind the port: any, the kernel's listener, sshd, or
-# a host of services.
-function Test-RuleProgram([string]$Program) {
-    if (-not $Program -or $Program -eq 'System' -or $Program -eq '*') { return $true }
-    $name = @($Program -split '\\')[-1]
-    return @('sshd.exe', 'svchost.exe') -contains $name
-}
-
-# Returns the rules that are about incoming TCP, read once: each property is a call.
+# Returns the rules that are about incoming traffic, read once: each property is a call.
 function Get-InboundRules($Firewall) {
     $rules = New-Object System.Collections.ArrayList
+    # Windows 8 brought rules for apps and users, and the properties that tell of them.
+    $hasApps = [Environment]::OSVersion.Version -ge (New-Object System.Version 6, 2)
     foreach ($rule in $Firewall.Rules) {
         # NET_FW_RULE_DIR_IN; NET_FW_IP_PROTOCOL_TCP, NET_FW_IP_PROTOCOL_ANY
         if (-not $rule.Enabled -or $rule.Direction -ne 1 -or @(6, 256) -notcontains $rule.Protocol) { continue }
-        if (-not (Test-RuleProgram ([string]$rule.ApplicationName))) { continue }
+        # ERROR_NOT_SUPPORTED: what cannot be asked is not taken for unrestricted.
+        if ($hasApps -and $null -eq $rule.PSObject.Properties['LocalAppPackageId']) {
+            throw (New-Object System.ComponentModel.Win32Exception 50)
+        }
+        $read = New-Object Fleetmend.FirewallRule
+        # NET_FW_ACTION_ALLOW
+        $read.Allow = $rule.Action -eq 1
+        $read.Protocol = [int]$rule.Protocol
+        $read.Program = [string]$rule.ApplicationName
+        $read.Service = [string]$rule.serviceName
+        $read.Ports = [string]$rule.LocalPorts
+        $read.RemotePorts = [string]$rule.RemotePorts
+        $read.LocalAddresses = [string]$rule.LocalAddresses
+        $read.InterfaceTypes = [string]$rule.InterfaceTypes
+        $read.OneInterface = $null -ne $rule.Interfaces -and @($rule.Interfaces).Count -gt 0
+        $read.SecureFlags = [int]$rule.SecureFlags
+        $read.Only = [string[]]@(
+            [string]$rule.LocalAppPackageId
+            [string]$rule.LocalUserOwner
+            [string]$rule.LocalUserAuthorizedList
+            [string]$rule.RemoteUserAuthorizedList
+            [string]$rule.RemoteMachineAuthorizedList
+        )
         [void]$rules.Add(@{
-            allow = $rule.Action -eq 1
+            rule = $read
             profiles = [long]$rule.Profiles
-            ports = [string]$rule.LocalPorts
             remotes = @([string]$rule.RemoteAddresses -split ',')
-            # Those that ask for IPsec, or for one interface only, let nobody in for certain.
-            plain = -not $rule.SecureFlags -and [string]$rule.InterfaceTypes -eq 'All' -and @('', '*') -contains [string]$rule.LocalAddresses
         })
     }
     return $rules.ToArray()
 }
 
 # Tells whether a session of now would be admitted in a profile: 2 private, 4 public.
-function Test-Admitted($Firewall, $Rules, [int]$Kind, $Session) {
+function Test-Admitted($Firewall, $Rules, [int]$Kind, $Session, [string]$Listener) {
     if (-not $Firewall.FirewallEnabled($Kind)) { return $true }
     if ($Firewall.BlockAllInboundTraffic($Kind)) { return $false }
     $address = Read-Address $Session.remote
@@ -183,15 +275,17 @@ function Test-Admitted($Firewall, $Rules, [int]$Kind, $Session) {
         try { if ($policy.GetValue('AllowLocalPolicyMerge') -eq 0) { return $admitted } } finally { $policy.Close() }
     }
     foreach ($rule in $Rules) {
-        if (($rule.profiles -band $Kind) -eq 0 -or -not (Test-RulePort $rule.ports $Session.port)) { continue }
+        if (($rule.profiles -band $Kind) -eq 0) { continue }
+        $blocks = $rule.rule.MayBlock($Listener, $Session.port)
+        if (-not $blocks -and -not $rule.rule.Admits($Listener, $Session.port)) { continue }
         $covers = $false
         foreach ($entry in $rule.remotes) {
             if (Test-RuleAddress $entry.Trim() $address) { $covers = $true }
         }
         if (-not $covers) { continue }
         # One that blocks wins.
-        if (-not $rule.allow) { return $false }
-        if ($rule.plain) { $admitted = $true }
+        if ($blocks) { return $false }
+        $admitted = $true
     }
     return $admitted
 }
@@ -201,13 +295,17 @@ function Get-Admission {
     $answer = [PSCustomObject][ordered]@{ sessions = @(); private = $null; public = $null }
     $answer.sessions = @(Get-ControllerSessions)
     if ($answer.sessions.Count -eq 0) { return $answer }
+    # What stands behind the port: the kernel listens for WinRM.
+    $listener = 'System'
+    if ($env:SSH_CONNECTION) { $listener = 'sshd.exe' }
+    Import-FirewallApi
     $firewall = New-Object -ComObject HNetCfg.FwPolicy2
     $rules = @(Get-InboundRules $firewall)
     $answer.private = $true
     $answer.public = $true
     foreach ($session in $answer.sessions) {
-        if (-not (Test-Admitted $firewall $rules 2 $session)) { $answer.private = $false }
-        if (-not (Test-Admitted $firewall $rules 4 $session)) { $answer.public = $false }
+        if (-not (Test-Admitted $firewall $rules 2 $session $listener)) { $answer.private = $false }
+        if (-not (Test-Admitted $firewall $rules 4 $session $listener)) { $answer.public = $false }
     }
     return $answer
 }
