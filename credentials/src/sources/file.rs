@@ -215,10 +215,7 @@ mod tests {
             (" two words ", " two words "),
         ] {
             let file = file(content.as_bytes(), 0o600);
-            assert_eq!(
-                read_password_file(file.path()).unwrap().reveal(),
-                password
-            );
+            assert_eq!(read_password_file(file.path()).unwrap().reveal(), password);
         }
     }
 

@@ -182,7 +182,10 @@ async fn read_end(
     };
     let mut some = Zeroizing::new([0; KEPT]);
     loop {
-        let read = stream.read(some.as_mut_slice()).await.map_err(Stop::Failed)?;
+        let read = stream
+            .read(some.as_mut_slice())
+            .await
+            .map_err(Stop::Failed)?;
         if read == 0 {
             return Ok(());
         }
