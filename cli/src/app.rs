@@ -16,6 +16,7 @@ use crate::commands::{
 use crate::error::CliError;
 use crate::exit_code;
 use crate::logging;
+use crate::open_files;
 use crate::printer::Printer;
 
 /// How long tasks may take to end after the command has; sessions on PCs are closed by then.
@@ -79,6 +80,7 @@ fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {
 
 /// Runs a command that talks to PCs.
 fn block_on<F: Future<Output = Result<u8, CliError>>>(command: F) -> Result<u8, CliError> {
+    open_files::take_all();
     let runtime = Runtime::new()
         .map_err(|error| CliError::config("failed to start worker threads").because(error))?;
     let result = runtime.block_on(command);

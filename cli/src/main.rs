@@ -19,6 +19,7 @@ mod lab_folder;
 mod live;
 mod logging;
 mod offline_join;
+mod open_files;
 mod operator;
 mod pace;
 mod password;
