@@ -2,19 +2,22 @@
 //! anything is touched.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_credentials::Wanted;
 use fleetmend_directory::{
-    ActiveDirectory, ComputerQuery, Encryption, Filter, Limit, ListedComputer, Proof, Settings,
-    Trust,
+    ActiveDirectory, ComputerQuery, DirectoryError, Encryption, Filter, Limit, ListedComputer,
+    Proof, Settings, Trust,
 };
+use fleetmend_engine::AccountName;
 use fleetmend_inventory::{DirectoryListing, DirectorySource, ListedPc};
 use fleetmend_model::{Credential, CredentialRef, Host, Secret};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::DirectoryArgs;
+use crate::budget::Budget;
 use crate::credentials::{CredentialsFile, Passwords};
 use crate::directory_error;
 use crate::error::CliError;
@@ -33,6 +36,8 @@ const LIST: Duration = Duration::from_secs(600);
 pub(crate) struct Directory<'a> {
     args: &'a DirectoryArgs,
     credentials: Option<Arc<CredentialsFile>>,
+    folder: Option<&'a Path>,
+    budget: Option<Budget>,
     open: Option<Open>,
 }
 
@@ -56,6 +61,8 @@ impl<'a> Directory<'a> {
         Self {
             args,
             credentials: None,
+            folder: None,
+            budget: None,
             open: None,
         }
     }
@@ -65,6 +72,35 @@ impl<'a> Directory<'a> {
     pub(crate) fn with(mut self, credentials: Option<&Arc<CredentialsFile>>) -> Self {
         self.credentials = credentials.cloned();
         self
+    }
+
+    /// Returns the same with what is spent kept in this folder.
+    pub(crate) fn kept_in(mut self, folder: Option<&'a Path>) -> Self {
+        self.folder = folder;
+        self
+    }
+
+    /// Returns the same for the demo, which keeps nothing of what is spent.
+    pub(crate) fn of_demo(mut self) -> Self {
+        self.budget = Some(Budget::none());
+        self
+    }
+
+    /// Returns the domain that was opened, if one was.
+    pub(crate) fn opened(&self) -> Option<&Open> {
+        self.open.as_ref()
+    }
+
+    /// Returns what was spent on accounts.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub(crate) async fn budget(&mut self) -> Result<Budget, CliError> {
+        if let Some(budget) = &self.budget {
+            return Ok(budget.clone());
+        }
+        let budget = Budget::open(self.folder, &self.args.try_again).await?;
+        Ok(self.budget.insert(budget).clone())
     }
 
     /// Returns the credentials of a file, if there is one.
@@ -157,7 +193,7 @@ impl<'a> Directory<'a> {
         )
     }
 
-    async fn connect(&self, domain: &str) -> Result<Open, CliError> {
+    async fn connect(&mut self, domain: &str) -> Result<Open, CliError> {
         let settings = settings(domain, self.args)?;
         let account = match self.kept() {
             Some((file, name)) => kept_account(file, name, self.args).await?,
@@ -165,10 +201,19 @@ impl<'a> Directory<'a> {
         };
         let (user, password) = (account.user.clone(), account.password.clone());
         let directory = Arc::new(ActiveDirectory::new(settings, account));
-        let proof = directory
-            .prove(&limit(CONNECT))
-            .await
-            .map_err(|error| directory_error::proving(error, &user, self.args))?;
+        let name = AccountName::in_domain(&user, domain);
+        let budget = self.budget().await?;
+        budget.leave(&name, &user).await?;
+        let proof = directory.prove(&limit(CONNECT)).await;
+        match &proof {
+            Ok(_) => budget.accepted(&name).await?,
+            Err(DirectoryError::CredentialRefused { refusal, .. }) => {
+                budget.refused(&name, Some(refusal.win32())).await?;
+            }
+            Err(DirectoryError::LogonUnanswered { .. }) => budget.refused(&name, None).await?,
+            Err(_) => budget.untold(&name).await?,
+        }
+        let proof = proof.map_err(|error| directory_error::proving(error, &user, self.args))?;
         if let Some(file) = &self.credentials {
             file.use_directory(Arc::clone(&directory));
         }
@@ -256,6 +301,15 @@ impl Open {
             controllers: self.proof.controllers.len(),
             user: self.user.clone(),
             offline_join,
+        }
+    }
+
+    /// Returns the account with its domain.
+    pub(crate) fn account(&self) -> String {
+        if self.user.contains(['\\', '@', '=']) {
+            self.user.clone()
+        } else {
+            format!("{}@{}", self.user, self.domain)
         }
     }
 

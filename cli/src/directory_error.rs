@@ -1,6 +1,6 @@
 //! What the operator is told when the directory does not answer, and what to do about it.
 
-use fleetmend_directory::{DirectoryError, NotProbed};
+use fleetmend_directory::{DirectoryError, LogonRefusal, NotProbed};
 
 use crate::args::DirectoryArgs;
 use crate::error::CliError;
@@ -12,8 +12,11 @@ pub(crate) fn proving(error: DirectoryError, user: &str, args: &DirectoryArgs) -
             CliError::budget(format!(
                 "the directory account {user} was tried once and is not tried again; nothing was touched"
             ))
+            .hint(match &error {
+                DirectoryError::CredentialRefused { refusal, .. } => what_to_do(*refusal),
+                _ => "check account and password before the next run: another failure may lock it",
+            })
             .because(error)
-            .hint("check account and password before the next run: another failure may lock it")
         }
         DirectoryError::NotTrusted { dc, why } => {
             let name = format!(
@@ -42,6 +45,39 @@ pub(crate) fn proving(error: DirectoryError, user: &str, args: &DirectoryArgs) -
     }
 }
 
+/// Returns what to do about a refused account before the next run.
+pub(crate) fn what_to_do(refusal: LogonRefusal) -> &'static str {
+    match refusal {
+        LogonRefusal::NoSuchUser => "check the account's name and its domain (DOMAIN\\user)",
+        LogonRefusal::WrongPassword | LogonRefusal::Other(_) => {
+            "check account and password before the next run: another failure may lock it"
+        }
+        LogonRefusal::Restricted => {
+            "look at the account's restrictions in the directory; its password may not be empty"
+        }
+        LogonRefusal::LogonHours => {
+            "run within the account's logon hours, or widen them in the directory"
+        }
+        LogonRefusal::Workstation => {
+            "add this machine and the PCs to those from which the account may log on, or lift that \
+             restriction"
+        }
+        LogonRefusal::PasswordExpired => "set a new password for the account, then run with it",
+        LogonRefusal::Disabled => "enable the account in the directory, or name another",
+        LogonRefusal::AccountExpired => {
+            "put the account's end further off in the directory, or name another"
+        }
+        LogonRefusal::MustChangePassword => {
+            "change the account's password once, or clear 'must change password at next logon'"
+        }
+        LogonRefusal::LockedOut => {
+            "find out who tries wrong passwords with it, then unlock the account; waiting for the \
+             end of its lockout does, too"
+        }
+        _ => "look at the account in the directory before the next run",
+    }
+}
+
 /// A question was not answered.
 pub(crate) fn asking(error: DirectoryError, doing: &str) -> CliError {
     match &error {
@@ -64,7 +100,12 @@ pub(crate) fn probing(error: NotProbed, user: &str) -> CliError {
         NotProbed::Incomplete(_) => {
             CliError::user(format!("the domain account {user} cannot be tried")).because(error)
         }
-        NotProbed::Hopeless { .. } | NotProbed::NearLockout { .. } => CliError::budget(format!(
+        NotProbed::Hopeless { refusal, .. } => CliError::budget(format!(
+            "the domain account {user} is spared; nothing was touched"
+        ))
+        .because(error)
+        .hint(what_to_do(refusal)),
+        NotProbed::NearLockout { .. } => CliError::budget(format!(
             "the domain account {user} is spared; nothing was touched"
         ))
         .because(error)

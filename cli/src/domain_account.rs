@@ -1,64 +1,198 @@
-//! The domain account whose password may reach PCs, tried once from here before it does.
+//! Domain accounts of a run, each tried once from here before any PC is touched.
 
-use fleetmend_engine::RunPlan;
-use fleetmend_model::RunMode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fleetmend_directory::{LogonRefusal, NotProbed};
+use fleetmend_engine::{
+    AccountName, AccountPolicy, CredentialSource as _, RunPlan, domain_account,
+};
+use fleetmend_model::{Credential, CredentialRef, Host, RunMode};
 use fleetmend_playbooks::Need;
+use jiff::Timestamp;
 
+use crate::budget::Budget;
 use crate::commands::directory::policy;
-use crate::credentials::{DOMAIN_PARAMETER, Passwords};
+use crate::credentials::{DEFAULT, DOMAIN_PARAMETER, Passwords};
 use crate::directory::{Open, ask};
-use crate::directory_error::probing;
+use crate::directory_error::{probing, what_to_do};
 use crate::error::CliError;
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
 
-/// Tries the account by one logon if its password may reach PCs in this run: a wrong one is then
-/// spent once, and on no PC.
+/// Tries every domain account of the run by one logon from here: a wrong password is then spent
+/// once, and on no PC. Without a directory nothing can be tried from here, and that is said.
 ///
 /// # Errors
-/// It is refused or spared, and nothing was touched.
-pub(crate) async fn try_once(
-    open: &Open,
+/// One is refused or spared, and nothing was touched.
+pub(crate) async fn try_all(
+    open: Option<&Open>,
     passwords: &Passwords,
     plan: &RunPlan,
     playbooks: &Playbooks,
-    printer: &Printer,
+    (budget, printer): (&Budget, &Printer),
 ) -> Result<(), CliError> {
-    let mut rungs = playbooks.all().flat_map(|playbook| &playbook.ladder);
-    let asked_for = rungs.any(|rung| {
-        let mut needs = rung.needs.iter();
-        needs.any(|need| match need {
-            Need::CredentialOnPc(name) => name == DOMAIN_PARAMETER && plan.credentials_on_pcs,
-            Need::Credential(name) => name == DOMAIN_PARAMETER,
-            _ => false,
-        })
-    });
-    let may_reach = asked_for && plan.mode == RunMode::Repair;
-    let credential = match may_reach {
-        true => passwords.domain().await?,
-        false => None,
-    };
-    let Some(credential) = &credential else {
+    try_logons(open, passwords, plan, (budget, printer)).await?;
+    let Some(open) = open.filter(|_| plan.mode == RunMode::Repair) else {
         return Ok(());
     };
-    let user = &credential.user;
+    let mut tried = Vec::new();
+    for parameter in may_reach(plan, playbooks) {
+        let found = match parameter == DOMAIN_PARAMETER {
+            true => passwords.domain().await?,
+            false => of_parameter(passwords, plan, &parameter).await?,
+        };
+        let Some(credential) = found else { continue };
+        if !tried.contains(&credential.user) {
+            try_one(open, &credential, budget, printer).await?;
+            tried.push(credential.user);
+        }
+    }
+    Ok(())
+}
+
+/// Tries the domain accounts with which PCs are logged on to.
+///
+/// # Errors
+/// As [`try_all`].
+pub(crate) async fn try_logons(
+    open: Option<&Open>,
+    passwords: &Passwords,
+    plan: &RunPlan,
+    (budget, printer): (&Budget, &Printer),
+) -> Result<(), CliError> {
+    for (account, host) in logons(passwords, plan) {
+        let Some(open) = open else {
+            printer.note(&format!(
+                "{account} is a domain account, and no directory is given to try it from here: its \
+                 password is first tried on one PC"
+            ));
+            continue;
+        };
+        let name = host.credential.clone();
+        let name = name.unwrap_or_else(|| CredentialRef(DEFAULT.to_owned()));
+        let found = passwords.credential(&name, &host).await;
+        let credential = found.map_err(|error| {
+            CliError::config(format!("the domain account {account} cannot be tried")).because(error)
+        })?;
+        try_one(open, &credential, budget, printer).await?;
+    }
+    Ok(())
+}
+
+/// Returns each domain account with which PCs are logged on to, with one of the PCs.
+fn logons(passwords: &Passwords, plan: &RunPlan) -> BTreeMap<String, Arc<Host>> {
+    let mut found = BTreeMap::new();
+    let mut known = Vec::new();
+    for host in &plan.hosts {
+        let accounts = passwords.accounts(std::slice::from_ref(host)).into_keys();
+        for account in accounts {
+            let Some(name) = domain_account(&account, host) else {
+                continue;
+            };
+            if !known.contains(&name) {
+                known.push(name);
+                found.insert(account, Arc::clone(host));
+            }
+        }
+    }
+    found
+}
+
+/// Returns the parameters of which a rung may hand the account to PCs or use it elsewhere.
+fn may_reach(plan: &RunPlan, playbooks: &Playbooks) -> Vec<String> {
+    let rungs = playbooks.all().flat_map(|playbook| &playbook.ladder);
+    let needs = rungs.flat_map(|rung| &rung.needs);
+    let mut names: Vec<String> = needs
+        .filter_map(|need| match need {
+            Need::CredentialOnPc(name) if plan.credentials_on_pcs => Some(name.clone()),
+            Need::Credential(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Returns the account of a parameter, if it is one of a domain and the same for all PCs.
+async fn of_parameter(
+    passwords: &Passwords,
+    plan: &RunPlan,
+    parameter: &str,
+) -> Result<Option<Credential>, CliError> {
+    let given = passwords.given();
+    let Some((_, account)) = given.iter().find(|(name, _)| *name == parameter) else {
+        return Ok(None);
+    };
+    let host = plan.hosts.first();
+    let Some(host) = host.filter(|host| domain_account(account, host).is_some()) else {
+        return Ok(None);
+    };
+    let situation = plan.situation(host).ok();
+    let name = situation.and_then(|situation| {
+        let name = situation.params.get(parameter)?.as_str()?;
+        Some(CredentialRef(name.to_owned()))
+    });
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    let found = passwords.credential(&name, host).await;
+    found.map(Some).map_err(|error| {
+        CliError::config(format!("the domain account {account} cannot be tried")).because(error)
+    })
+}
+
+/// Reads how the account stands, tries it by one logon, and notes what came of it.
+async fn try_one(
+    open: &Open,
+    credential: &Credential,
+    budget: &Budget,
+    printer: &Printer,
+) -> Result<(), CliError> {
     if open.is_proven(credential) {
         return Ok(());
     }
+    let user = &credential.user;
+    let name = AccountName::of(user);
+    let standing = open.directory.standing(user, &ask()).await;
+    let standing = standing.map_err(|error| probing(error.into(), user))?;
+    let now = Timestamp::now();
+    let account = standing.account.as_ref();
+    let learned = AccountPolicy {
+        threshold: standing.policy.threshold,
+        window: standing.policy.window,
+        bad: account.map(|account| account.counting(&standing.policy, now)),
+        read: now,
+    };
+    budget.learned(&name, learned).await?;
+    budget.leave(&name, user).await?;
     let probe = open.directory.probe(credential, &ask()).await;
+    match &probe {
+        Ok(probe) => match probe.refusal {
+            None => budget.accepted(&name).await?,
+            Some(refusal) => budget.refused(&name, Some(refusal.win32())).await?,
+        },
+        Err(NotProbed::Unanswered { .. }) => budget.refused(&name, None).await?,
+        Err(_) => budget.untold(&name).await?,
+    }
     let probe = probe.map_err(|error| probing(error, user))?;
-    match &probe.refusal {
+    match probe.refusal {
         None => {
-            printer.note(&format!("{} accepts {user}; lockout: {}", probe.dc, policy(&probe)));
+            printer.note(&format!(
+                "{} accepts {user}; lockout: {}",
+                probe.dc,
+                policy(&probe)
+            ));
             Ok(())
         }
-        Some(refusal) => Err(CliError::budget(format!(
-            "{} refuses the domain account {user}: {refusal}; it was tried once, and nothing was touched",
-            probe.dc
-        ))
-        .hint(format!(
-            "check account and password before the next run; lockout: {}",
-            policy(&probe)
-        ))),
+        Some(refusal) => Err(refused(user, &probe.dc, refusal, &policy(&probe))),
     }
+}
+
+fn refused(user: &str, dc: &str, refusal: LogonRefusal, policy: &str) -> CliError {
+    CliError::budget(format!(
+        "{dc} refuses the domain account {user}: {refusal}; it was tried once, and nothing was touched"
+    ))
+    .hint(format!("{}; lockout: {policy}", what_to_do(refusal)))
 }

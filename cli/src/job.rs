@@ -4,22 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_directory::Directory;
+use fleetmend_directory::{Directory, LogonRefusal};
 use fleetmend_engine::{ControlSender, Past, Ports, RunEnd, RunPlan, control};
-use fleetmend_model::{Place, Record, RunMode};
-use fleetmend_report::{ExecResult, RunReport, Stream, format};
+use fleetmend_model::{HostName, Place, Record, RunMode};
+use fleetmend_report::{AccountClosed, ExecResult, RunReport, Stream, format};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::Output;
+use crate::budget;
 use crate::credentials::Passwords;
+use crate::directory_error::what_to_do;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::interrupt;
 use crate::live::{Fleet, Live};
 use crate::pace;
 use crate::printer::Printer;
+use crate::statement::pcs_named;
 use crate::webhook::Webhook;
 use crate::wire::{RunJournal, Wiring};
 
@@ -260,6 +263,7 @@ impl View {
 /// Adds what the engine knows beyond the events that reached us.
 fn complete(report: &mut RunReport, outcome: &fleetmend_engine::RunReport) {
     report.add_results(outcome.results.iter().cloned());
+    report.account_closed = account_closed(&outcome.end);
     for (host, output) in &outcome.exec {
         let result = ExecResult {
             stdout: Stream::new(output.stdout.clone()),
@@ -283,16 +287,33 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
             host,
             place,
             code,
+            not_reached,
+        } => {
+            let refusal = code.and_then(|code| u32::try_from(code).ok());
+            let refusal = refusal.map_or(LogonRefusal::WrongPassword, LogonRefusal::from_win32);
+            printer.error(
+                &CliError::user(format!(
+                    "the account {account} was refused {} {host}{}; it was not tried again{}",
+                    match place {
+                        Place::Pc => "on",
+                        Place::Controller => "by the directory, asked for",
+                    },
+                    code.map_or_else(String::new, |code| format!(" (Win32 {code})")),
+                    left_out(not_reached)
+                ))
+                .hint(what_to_do(refusal)),
+            );
+        }
+        RunEnd::AccountSpared {
+            account,
+            why,
+            not_reached,
         } => printer.error(
-            &CliError::user(format!(
-                "the account {account} was refused {} {host}{}; it was not tried again",
-                match place {
-                    Place::Pc => "on",
-                    Place::Controller => "by the directory, asked for",
-                },
-                code.map_or_else(String::new, |code| format!(" (Win32 {code})"))
+            &CliError::budget(format!(
+                "the account {account} is spared: {why}{}",
+                left_out(not_reached)
             ))
-            .hint("check account and password before the next run: another failure may lock it"),
+            .hint(budget::try_again(account)),
         ),
         // It needs more room.
         RunEnd::ErrorsSpent(_) => {}
@@ -301,6 +322,48 @@ fn say_end(outcome: &fleetmend_engine::RunReport, printer: &Printer) {
                 .because(error.clone())
                 .hint("free space, then go on with it: fleetmend resume"),
         ),
+    }
+}
+
+/// Says which PCs ended without what needs an account that was not used any more.
+fn left_out(hosts: &[HostName]) -> String {
+    match hosts {
+        [] => String::new(),
+        hosts => format!(
+            "; not reached for that: {}",
+            pcs_named(hosts.iter().collect())
+        ),
+    }
+}
+
+/// Returns what the report tells of an account that was not used any more.
+fn account_closed(end: &RunEnd) -> Option<AccountClosed> {
+    match end {
+        RunEnd::CredentialRefused {
+            account,
+            host,
+            code,
+            not_reached,
+            ..
+        } => Some(AccountClosed {
+            account: account.clone(),
+            refused_on: Some(host.clone()),
+            code: *code,
+            spared: None,
+            not_reached: not_reached.clone(),
+        }),
+        RunEnd::AccountSpared {
+            account,
+            why,
+            not_reached,
+        } => Some(AccountClosed {
+            account: account.clone(),
+            refused_on: None,
+            code: None,
+            spared: Some(why.clone()),
+            not_reached: not_reached.clone(),
+        }),
+        _ => None,
     }
 }
 

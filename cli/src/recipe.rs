@@ -339,6 +339,8 @@ impl Recipe {
             directory_ca: self.directory.ca.clone(),
             directory_pin: self.directory.pins.clone(),
             directory_starttls: self.directory.starttls,
+            // That was for once.
+            try_again: Vec::new(),
         })
     }
 }

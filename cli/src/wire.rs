@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_directory::Directory;
-use fleetmend_engine::{AccountBudget, CredentialSource, Journal, NoBudget, Prober, TcpProber};
+use fleetmend_engine::{AccountBudget, CredentialSource, Journal, Prober, TcpProber};
 use fleetmend_journal::{Beginning, Head, SqliteJournal, StorageError};
 use fleetmend_model::{Record, RunId};
 use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
 
+use crate::budget::Budget;
 use crate::credentials::Passwords;
 use crate::data_dir::data_dir;
 use crate::error::CliError;
@@ -49,14 +50,17 @@ impl Wiring {
             credentials: Arc::new(passwords),
             directory,
             journal: Arc::clone(&journal.journal) as Arc<dyn Journal>,
-            budget: Arc::new(NoBudget),
+            budget: Arc::clone(&journal.budget.0),
         }
     }
 }
 
 /// The journal of one run.
+#[derive(Clone)]
 pub(crate) struct RunJournal {
     journal: Arc<SqliteJournal>,
+    /// What was spent on accounts, by all runs.
+    budget: Budget,
     /// The folder, where it must be named to find the run again.
     named: Option<PathBuf>,
 }
@@ -110,6 +114,7 @@ impl RunJournal {
         })?;
         Ok(Self {
             journal: Arc::new(journal),
+            budget: Budget::none(),
             named: given.map(Path::to_owned),
         })
     }
@@ -126,8 +131,15 @@ impl RunJournal {
         })?;
         Ok(Self {
             journal: Arc::new(journal),
+            budget: Budget::none(),
             named: given.map(Path::to_owned),
         })
+    }
+
+    /// Returns the same with what was spent on accounts.
+    pub(crate) fn with(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// Returns where it is.

@@ -47,7 +47,7 @@ pub use laps::{Candidates, Laps, LapsMissing, LapsPassword, LapsReading};
 pub use limit::{Ended, Limit};
 pub use lockout::{AccountState, LockoutPolicy};
 pub use port::{Acted, ActionError, ActionRequest, Directory};
-pub use probe::{NotProbed, Probe};
+pub use probe::{NotProbed, Probe, Standing};
 pub use refusal::LogonRefusal;
 pub use settings::{Encryption, Server, ServerError, Settings};
 pub use trust::{Trust, TrustError};

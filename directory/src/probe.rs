@@ -36,6 +36,18 @@ pub struct Probe {
     pub silent: Vec<String>,
 }
 
+/// How an account stands before anybody tries it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// When accounts are locked, as far as our account may read it.
+    pub policy: LockoutPolicy,
+    /// The account, as the controller has it that has the worst of it; none if our account does
+    /// not see it.
+    pub account: Option<AccountState>,
+    /// Controllers that did not say how the account stands there.
+    pub silent: Vec<String>,
+}
+
 /// Why a credential was not tried. No logon was sent, unless `Unanswered` says so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -104,6 +116,25 @@ pub(crate) struct Probed {
 }
 
 impl ActiveDirectory {
+    /// Reads with our own account how another stands, at every controller that answers. Nothing
+    /// is tried.
+    ///
+    /// # Errors
+    /// No controller can be asked.
+    pub async fn standing(&self, user: &str, limit: &Limit) -> Result<Standing, DirectoryError> {
+        let controller = self.any(false, limit).await?;
+        let session = controller.session(limit).await?;
+        let (policy, own) = lockout::read(&controller, &session, user, limit).await?;
+        let (mut readings, silent) = self.elsewhere(&controller, user, limit).await?;
+        readings.extend(own.map(|account| (session.dc.clone(), account)));
+        let worst = worst(readings, &policy, Timestamp::now());
+        Ok(Standing {
+            account: worst.map(|(_, account)| account),
+            policy,
+            silent,
+        })
+    }
+
     /// Tries a credential by one bind on a connection of its own, after reading with our own
     /// account whether a wrong password would bring it near its lockout. Every controller that
     /// answers is asked, for each counts for itself; the one that holds the role of PDC emulator

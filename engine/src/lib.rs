@@ -20,6 +20,7 @@ pub use account_budget::{
     AccountBudget, AccountName, AccountPolicy, BudgetError, Leave, NoBudget, OBSERVATION, Spared,
     SpentTry, counts_towards_lockout, judge,
 };
+
 pub use control::{ControlReceiver, ControlSender, control};
 pub use credential_source::{CredentialError, CredentialSource};
 pub use dispatch::{
@@ -28,7 +29,7 @@ pub use dispatch::{
 };
 pub use dispatch::{
     History, HourWindow, NoWindow, Pace, Past, Ports, RebootPolicy, RestartLimits, ResumeError,
-    RunEnd, RunLimits, RunPlan, RunReport, resume, run,
+    RunEnd, RunLimits, RunPlan, RunReport, domain_account, resume, run,
 };
 pub use journal::{Journal, JournalError};
 pub use own::OwnScripts;

@@ -21,5 +21,5 @@ mod unfinished;
 
 pub use exec::{ExecResult, Stream};
 pub use fold::fold_names;
-pub use run::{HostReport, RunReport};
+pub use run::{AccountClosed, HostReport, RunReport};
 pub use summary::{ClassCount, DetailCount, Summary};

@@ -34,11 +34,31 @@ pub struct RunReport {
     pub interrupted: bool,
     /// How it used up its allowance of failures, if it did.
     pub spent: Option<ErrorsSpent>,
+    /// Which account was not used any more, if one was not: known to whoever ran it.
+    pub account_closed: Option<AccountClosed>,
     /// The exit code, once it has ended.
     pub exit_code: Option<i32>,
     /// Every PC, in the order of the run.
     pub hosts: Vec<HostReport>,
     index: HashMap<HostName, usize>,
+}
+
+/// An account that was not used any more in a run: it was refused, or spared.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct AccountClosed {
+    /// Its name.
+    pub account: String,
+    /// The PC that refused it, or for which the directory was first asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_on: Option<HostName>,
+    /// The Win32 code of the refusal; a refused logon has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// Why it was not even tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spared: Option<String>,
+    /// The PCs that ended without what needs it.
+    pub not_reached: Vec<HostName>,
 }
 
 /// One PC of a run.

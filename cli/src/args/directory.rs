@@ -33,6 +33,9 @@ pub(crate) struct DirectoryArgs {
     /// Begin TLS with StartTLS at port 389 instead of LDAPS at port 636
     #[arg(long)]
     pub(crate) directory_starttls: bool,
+    /// Try ACCOUNT once more although it was refused not long ago; repeatable
+    #[arg(long, value_name = "ACCOUNT", help_heading = "Credentials")]
+    pub(crate) try_again: Vec<String>,
 }
 
 impl DirectoryArgs {

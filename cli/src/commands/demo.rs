@@ -121,7 +121,7 @@ async fn run(
     let playbooks = Playbooks::load("trust-repair")?;
     let arguments = folder.write_passwords(lab)?;
     let arguments = folder.directory(lab, &arguments);
-    let mut directory = Directory::new(&arguments);
+    let mut directory = Directory::new(&arguments).of_demo();
     let pcs = Pcs::read(&inventory, &logon, &mut directory, &[], printer).await?;
     let mut plan = plan::of_playbook(
         &playbooks,

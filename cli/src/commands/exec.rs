@@ -13,6 +13,7 @@ use crate::args::{
 };
 use crate::credentials::{CredentialsFile, Passwords, Reach};
 use crate::directory::Directory;
+use crate::domain_account;
 use crate::error::CliError;
 use crate::job;
 use crate::pace;
@@ -74,7 +75,9 @@ is kept in the journal and may be seen on the PC: put no password into it.";
 pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, CliError> {
     let show = show(&args.output)?;
     let file = CredentialsFile::find(&args.credentials)?;
-    let mut directory = Directory::new(&args.directory).with(file.as_ref());
+    let mut directory = Directory::new(&args.directory)
+        .with(file.as_ref())
+        .kept_in(args.output.data_dir.as_deref());
     let pcs = Pcs::read(&args.inventory, &args.logon, &mut directory, &[], printer).await?;
     let words = args.command.join(" ");
     let request = if args.powershell {
@@ -102,7 +105,10 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     if passwords.need_directory(&pcs.hosts) {
         directory.for_playbooks().await?;
     }
-    let journal = RunJournal::open(args.output.data_dir.as_deref())?;
+    let open = directory.opened().cloned();
+    let budget = directory.budget().await?;
+    domain_account::try_logons(open.as_ref(), &passwords, &plan, (&budget, printer)).await?;
+    let journal = RunJournal::open(args.output.data_dir.as_deref())?.with(budget);
     plan.pace = args.pace.pace();
     plan.pace.known = pace::known(&journal.path(), &subject, None);
     printer.note(&format!(

@@ -54,6 +54,9 @@ pub(crate) struct ResumeArgs {
     inventory: Vec<PathBuf>,
     #[command(flatten)]
     vault: VaultArgs,
+    /// Try ACCOUNT once more although it was refused not long ago, or by a PC in this run; repeatable
+    #[arg(long, value_name = "ACCOUNT", help_heading = "Credentials")]
+    try_again: Vec<String>,
     /// Go ahead without asking
     #[arg(short, long)]
     yes: bool,
@@ -156,7 +159,11 @@ async fn go_on(
         .check(&plan)
         .map_err(|error| refused(&error, run))?;
 
-    let mut way = Directory::new(&directory).with(file.as_ref());
+    directory.try_again.clone_from(&args.try_again);
+    let mut way = Directory::new(&directory)
+        .with(file.as_ref())
+        .kept_in(args.output.data_dir.as_deref());
+    let journal = &journal.clone().with(way.budget().await?);
     let (passwords, open) = if waiting.is_empty() {
         // Only its end is missing.
         let none = DomainArgs::default();

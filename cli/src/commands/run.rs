@@ -75,7 +75,9 @@ pub(crate) async fn run_playbook(
         args.domain = file.fill(args.domain);
     }
     let args = &args;
-    let mut directory = Directory::new(&args.directory).with(file.as_ref());
+    let mut directory = Directory::new(&args.directory)
+        .with(file.as_ref())
+        .kept_in(args.output.data_dir.as_deref());
     if directory.has_account() {
         // Before its password is asked for and spent.
         confirm::must_be_possible(args.yes)?;
@@ -108,6 +110,7 @@ pub(crate) async fn run_playbook(
         .with_credentials(file.as_deref())
         .text()?;
     let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
+    let journal = journal.with(directory.budget().await?);
     plan.history = history::read(&journal.path());
     plan.pace = args.pace.pace();
     plan.pace.known = pace::known(&journal.path(), &playbooks.main.name, None);
@@ -155,10 +158,11 @@ pub(super) async fn gathered(
 ) -> Result<Option<Open>, CliError> {
     let open = directory.for_playbooks().await?;
     if let Some(open) = &open {
-        plan.directory = Some(open.user.clone());
+        plan.directory = Some(open.account());
         plan.offline_join = offline_join::is_possible().await;
-        domain_account::try_once(open, passwords, plan, playbooks, printer).await?;
     }
+    let budget = directory.budget().await?;
+    domain_account::try_all(open.as_ref(), passwords, plan, playbooks, (&budget, printer)).await?;
     Ok(open)
 }
 

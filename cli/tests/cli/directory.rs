@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 
-use crate::support::{Out, command, fleetmend, run};
+use crate::support::{Out, command, fleetmend, no_run_was_begun, run};
 
 /// A folder with a sound inventory, password files, and no journal.
 struct Folder(tempfile::TempDir);
@@ -48,8 +48,7 @@ impl Folder {
             .current_dir(self.0.path())
             .env("FLEETMEND_DATA_DIR", self.path("data")));
         assert!(!out.stdout.contains("canary") && !out.stderr.contains("canary"));
-        let journal = self.path("data").join("journal.sqlite");
-        assert!(!journal.exists(), "a journal was begun");
+        no_run_was_begun(&self.path("data"));
         out
     }
 

@@ -9,7 +9,7 @@ use fleetmend_model::{Credential, Secret};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::support::{Out, command, run};
+use crate::support::{Out, command, no_run_was_begun, run};
 
 /// A running lab, and a folder with what it takes to ask its directory.
 struct Site {
@@ -107,7 +107,7 @@ impl Site {
     }
 
     fn nothing_was_touched(&self) {
-        assert!(!self.path("data").exists(), "a journal was begun");
+        no_run_was_begun(&self.path("data"));
         assert_eq!(
             self.lab.counts().logons_accepted + self.lab.counts().logons_refused,
             0
@@ -152,11 +152,13 @@ fn a_refused_account_is_spent_once_and_nothing_is_touched() {
     )
     .unwrap();
     let account = site.lab.directory_credential().clone();
-    for args in [
-        &RUN[..],
-        &["directory", "probe"],
-        &["directory", "show", "PC-001"],
+    let again = ["--try-again", &account.user];
+    for (args, more) in [
+        (&RUN[..], &[][..]),
+        (&["directory", "probe"], &again),
+        (&["directory", "show", "PC-001"], &again),
     ] {
+        let args = &[args, more].concat();
         let before = (site.wrong_passwords(&account), site.counts().binds);
         let out = site.run_as(&site.wrong(&account), args);
         assert_eq!(out.code, 3, "{}", out.text());
@@ -171,6 +173,14 @@ fn a_refused_account_is_spent_once_and_nothing_is_touched() {
             (before.0 + 1, before.1 + 1),
             "two controllers, one logon"
         );
+        // Until the window is over, it is not even tried.
+        let out = site.run_as(&site.wrong(&account), &RUN);
+        assert_eq!(out.code, 3, "{}", out.text());
+        assert!(out.stderr.contains("is spared"), "{}", out.stderr);
+        assert!(out.stderr.contains("Win32 1326"), "{}", out.stderr);
+        assert!(out.stderr.contains("--try-again"), "{}", out.stderr);
+        let spared = (site.wrong_passwords(&account), site.counts().binds);
+        assert_eq!(spared, after);
     }
     site.nothing_was_touched();
     site.down();

@@ -136,6 +136,9 @@ fn run_has_its_options_under_headings() {
               
               [env: FLEETMEND_CREDENTIALS=]
 
+          --try-again <ACCOUNT>
+              Try ACCOUNT once more although it was refused not long ago; repeatable
+
     Playbook:
           --set <NAME=VALUE>
               Set a parameter of the playbook
@@ -372,6 +375,9 @@ fn exec_takes_its_command_after_dashes() {
               it is there]
               
               [env: FLEETMEND_CREDENTIALS=]
+
+          --try-again <ACCOUNT>
+              Try ACCOUNT once more although it was refused not long ago; repeatable
 
     Command:
           --powershell

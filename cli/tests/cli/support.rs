@@ -60,3 +60,14 @@ pub(crate) fn run(command: &mut Command) -> Out {
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
+
+/// Checks that the folder's journal holds no run: what was spent on accounts may stand in it.
+pub(crate) fn no_run_was_begun(data: &Path) {
+    let path = data.join("journal.sqlite");
+    if path.exists() {
+        let runs = fleetmend_journal::JournalReader::open(&path)
+            .unwrap()
+            .runs();
+        assert_eq!(runs.unwrap().len(), 0, "a run was begun");
+    }
+}

@@ -11,7 +11,7 @@ use crate::account_budget::AccountName;
 ///
 /// A PC whose computer name differs from what the inventory calls it makes `PC\name` look like a
 /// domain's: then the account is guarded alone, since no other PC has it.
-pub(super) fn domain_account(user: &str, host: &Host) -> Option<AccountName> {
+pub fn domain_account(user: &str, host: &Host) -> Option<AccountName> {
     let domain = match user.split_once('\\') {
         Some((domain, _)) => domain,
         None => user.rsplit_once('@')?.1,

@@ -43,6 +43,7 @@ mod tell;
 mod turns;
 mod wait;
 
+pub use account::domain_account;
 pub use batches::{BatchSize, Batches, NoBatches};
 pub use error_budget::{Allowance, ErrorBudgets, ErrorClass, NoErrorBudget};
 pub use failure_kind::{Expected, NoKind, failure_kind};

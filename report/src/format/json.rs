@@ -4,7 +4,7 @@ use fleetmend_model::{Cause, HostName, Outcome, TransportKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{ExecResult, HostReport, RunReport, Summary};
+use crate::{AccountClosed, ExecResult, HostReport, RunReport, Summary};
 
 /// Returns the run as one indented JSON document.
 ///
@@ -28,6 +28,9 @@ struct Document<'a> {
     fleetmend: &'a str,
     digest: &'a str,
     summary: Summary,
+    /// Absent where none was: then every PC was reached with every account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_closed: Option<&'a AccountClosed>,
     hosts: Vec<Host<'a>>,
 }
 
@@ -88,6 +91,7 @@ impl<'a> Document<'a> {
             fleetmend: &report.version,
             digest: &report.digest,
             summary: Summary::of(report),
+            account_closed: report.account_closed.as_ref(),
             hosts: report.hosts.iter().map(Host::of).collect(),
         }
     }

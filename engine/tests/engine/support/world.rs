@@ -528,7 +528,10 @@ impl CredentialSource for FakeConnector {
         _: &Host,
         refused: u32,
     ) -> Result<Option<Credential>, CredentialError> {
-        assert_eq!(name.0, "local-admin", "only what PCs judge themselves");
+        assert_ne!(name.0, "join-account", "only what PCs judge themselves");
+        if name.0 != "local-admin" {
+            return Ok(None);
+        }
         let next = self.0.local(refused as usize);
         Ok(next.map(|password| Credential::new(&*name.0, Secret::new(password.to_owned()))))
     }

@@ -1,0 +1,152 @@
+//! What was spent on domain accounts, kept beside the journal for every run of this machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_engine::{
+    AccountBudget, AccountName, AccountPolicy, BudgetError, Leave, NoBudget, SpentTry,
+};
+use fleetmend_journal::SqliteBudget;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use crate::data_dir::data_dir;
+use crate::error::CliError;
+use crate::operator;
+use crate::wire::JOURNAL;
+
+/// How long another process may try an account for which this one waits before any PC.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is asked.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Where the journal is, for commands that have no option for it.
+const FOLDER: &str = "FLEETMEND_DATA_DIR";
+
+/// Keeps what was spent on accounts that are tried from here.
+#[derive(Clone)]
+pub(crate) struct Budget(pub(crate) Arc<dyn AccountBudget>);
+
+impl Budget {
+    /// Returns one that keeps nothing: for the demo.
+    pub(crate) fn none() -> Self {
+        Self(Arc::new(NoBudget))
+    }
+
+    /// Returns the budget in this folder, or in the one of the journal. What was spent on the
+    /// accounts `try_again` counts no more.
+    ///
+    /// # Errors
+    /// There is no such folder, or it could not be noted that they may be tried again.
+    pub(crate) async fn open(given: Option<&Path>, try_again: &[String]) -> Result<Self, CliError> {
+        let variable = || std::env::var_os(FOLDER).map(PathBuf::from);
+        let folder = given.map(Path::to_owned).or_else(variable);
+        let path = data_dir(folder.as_deref())?.join(JOURNAL);
+        let budget = SqliteBudget::new(&path);
+        if try_again.is_empty() {
+            return Ok(Self(Arc::new(budget)));
+        }
+        let accounts = try_again.iter().map(|user| AccountName::of(user)).collect();
+        let by = operator::current().account;
+        let budget = budget.with_consent(accounts, by).await;
+        budget
+            .map(|budget| Self(Arc::new(budget)))
+            .map_err(|error| failed(&error))
+    }
+
+    /// Waits for leave to try an account, before any PC is touched.
+    ///
+    /// # Errors
+    /// It is spared, or another process tries it for too long.
+    pub(crate) async fn leave(&self, account: &AccountName, user: &str) -> Result<(), CliError> {
+        let began = Instant::now();
+        loop {
+            match self
+                .0
+                .leave(account)
+                .await
+                .map_err(|error| failed(&error))?
+            {
+                Leave::Granted => return Ok(()),
+                Leave::Busy if began.elapsed() < PATIENCE => sleep(AGAIN).await,
+                Leave::Busy => {
+                    return Err(CliError::budget(format!(
+                        "another run on this machine tries the account {user}; nothing was touched"
+                    ))
+                    .hint("run again when it has ended: fleetmend runs"));
+                }
+                Leave::Spent(spared) => {
+                    return Err(CliError::budget(format!(
+                        "the account {user} is spared, and nothing was touched: {spared}"
+                    ))
+                    .hint(try_again(user)));
+                }
+            }
+        }
+    }
+
+    /// Notes that the account was accepted.
+    ///
+    /// # Errors
+    /// It could not be noted.
+    pub(crate) async fn accepted(&self, account: &AccountName) -> Result<(), CliError> {
+        let noted = self.0.accepted(account).await;
+        noted.map_err(|error| failed(&error))
+    }
+
+    /// Notes that the account was refused, before any PC was touched; `None`: the answer is not
+    /// known.
+    ///
+    /// # Errors
+    /// It could not be noted.
+    pub(crate) async fn refused(
+        &self,
+        account: &AccountName,
+        code: Option<u32>,
+    ) -> Result<(), CliError> {
+        let spent = SpentTry {
+            at: Timestamp::now(),
+            host: None,
+            code: code.map(i64::from),
+            perhaps: code.is_none(),
+        };
+        let noted = self.0.refused(account, spent).await;
+        noted.map_err(|error| failed(&error))
+    }
+
+    /// Notes that the account was not shown to its domain.
+    ///
+    /// # Errors
+    /// It could not be noted.
+    pub(crate) async fn untold(&self, account: &AccountName) -> Result<(), CliError> {
+        let noted = self.0.untold(account).await;
+        noted.map_err(|error| failed(&error))
+    }
+
+    /// Notes what the domain says of the account.
+    ///
+    /// # Errors
+    /// It could not be noted.
+    pub(crate) async fn learned(
+        &self,
+        account: &AccountName,
+        policy: AccountPolicy,
+    ) -> Result<(), CliError> {
+        let noted = self.0.learned(account, policy).await;
+        noted.map_err(|error| failed(&error))
+    }
+}
+
+/// Returns what to do about an account that is spared.
+pub(crate) fn try_again(user: &str) -> String {
+    format!(
+        "check account and password, then wait until then, or have it tried once more: \
+         --try-again '{user}' (docs/guide/budgets.md)"
+    )
+}
+
+fn failed(error: &BudgetError) -> CliError {
+    CliError::config("what was spent on accounts cannot be kept, so none is tried")
+        .because(error.clone())
+        .hint("name another folder: --data-dir DIR")
+}
