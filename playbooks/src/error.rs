@@ -201,8 +201,10 @@ pub enum Problem {
         "`{action}` makes a secret; name it with `makes`, so that a later step can be given it"
     )]
     MakesNameless { action: &'static str },
-    #[error("an action that makes a secret is never left out; put the condition on the rung")]
-    MakesMaybe,
+    #[error(
+        "the step that makes `{name}` may be left out; give this one a condition too, such as `when: answers.STEP is not none`"
+    )]
+    MadeMaybe { name: String },
     #[error("a parameter is named `{name}` too; give the secret another name")]
     AmbiguousSecret { name: String },
     #[error("`{giver}` gives a field `directory` itself, where the directory's answer belongs")]

@@ -25,6 +25,8 @@ $filtering = Invoke-Probe 'window' {
             if ($filter.NextEnabled) { Assert-Uwf (Invoke-CimMethod -InputObject $filter -MethodName Disable -OperationTimeoutSec 15) }
         } else {
             if (-not $filter.NextEnabled) { Assert-Uwf (Invoke-CimMethod -InputObject $filter -MethodName Enable -OperationTimeoutSec 15) }
+            # Opened and closed without a restart in between, the disk remembers it still.
+            if ($filter.CurrentEnabled -and $null -ne $key.GetValue('SwitchUwfOn')) { Remove-ThroughUwf $GuardKey 'SwitchUwfOn' }
             $key.DeleteValue('SwitchUwfOn', $false)
             $key.Flush()
         }

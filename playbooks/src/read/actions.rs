@@ -144,10 +144,6 @@ impl Reader<'_> {
             self.error(node.at, step, Problem::MakesNothing { name: what, makers });
             return None;
         }
-        // A script may answer null in its place, so what depends on it has a condition anyway.
-        if let (Some(when), Run::Action(_)) = (map.get("when"), run) {
-            self.error(when.at, step, Problem::MakesMaybe);
-        }
         if visible.is_param(name) {
             let name = name.to_owned();
             self.error(node.at, step, Problem::AmbiguousSecret { name });

@@ -12,7 +12,7 @@ use crate::read::names::{Answers, Visible};
 use crate::read::reader::Reader;
 use crate::read::rules::label;
 use crate::read::steps::{RUNG_STEP_KEYS, StepContext};
-use crate::{CauseKind, CauseRule, Localized, Need, Preflight, Rung, ScriptFile, Step};
+use crate::{CauseKind, CauseRule, Localized, Need, Preflight, Rung, ScriptFile, SecretFrom, Step};
 
 /// The causes that a rung can be for.
 pub(crate) struct Causes<'a> {
@@ -300,6 +300,7 @@ impl Reader<'_> {
             if let Some(read) = read {
                 asked.add(&read);
                 self.check_needs(&read, item, &step, (needs, &asked), &visible);
+                self.check_made(&read, item, &step, &steps);
                 if let Some(secret) = &read.makes {
                     let at = item.get("makes").unwrap_or(item);
                     self.unique("secret", secret, at, &step, &mut made);
@@ -321,6 +322,24 @@ impl Reader<'_> {
             Some(_) => visible.preflight,
         };
         (Some(steps), answers)
+    }
+
+    /// Checks that a step may be left out if the secret which it is given may not have been made. A
+    /// script may answer null in its place, so what depends on one has a condition anyway.
+    fn check_made(&mut self, read: &Step, item: &Node, step: &str, before: &[Step]) {
+        let maybe = |name: &String| {
+            let makes = |maker: &&Step| maker.makes.as_ref() == Some(name);
+            let maker = before.iter().find(makes);
+            maker.is_some_and(|maker| maker.action().is_some() && maker.when.is_some())
+        };
+        let made = read.secrets.iter().find_map(|(_, from)| match from {
+            SecretFrom::Made(name) if maybe(name) => Some(name.clone()),
+            SecretFrom::Made(_) | SecretFrom::Credential(_) => None,
+        });
+        if let Some(name) = made.filter(|_| read.when.is_none()) {
+            let at = item.get("secrets").unwrap_or(item).at;
+            self.error(at, step, Problem::MadeMaybe { name });
+        }
     }
 
     /// Checks that a rung says what its step cannot do without.

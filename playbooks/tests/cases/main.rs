@@ -9,6 +9,7 @@
 
 mod case;
 mod sent;
+mod steps;
 mod time_sync;
 mod trust_repair;
 

@@ -91,7 +91,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "makes: machine_password",
         "makes: machine_password\n        when: params.rotate",
-        "mend.yaml:34:15: in repair/reset/reset_account: an action that makes a secret is never left out; put the condition on the rung",
+        "mend.yaml:39:18: in repair/reset/store: the step that makes `machine_password` may be left out; give this one a condition too, such as `when: answers.STEP is not none`",
     ),
     (
         "        secrets: {password: machine_password}\n",

@@ -65,7 +65,9 @@ pub(crate) fn window(context: &mut StepContext<'_>) -> StepOutcome {
                     pc.registry.insert(SWITCH_ON.to_owned(), json!(1));
                 });
             } else {
-                context.pc.registry.remove(SWITCH_ON);
+                context.pc.commit(|pc| {
+                    pc.registry.remove(SWITCH_ON);
+                });
             }
             context.pc.set_uwf(Uwf {
                 enabled_next: !open,

@@ -50,6 +50,15 @@ function Save-ThroughUwf([string]$Key, [string]$Name) {
     Assert-Uwf (Invoke-CimMethod -InputObject $filter -MethodName CommitRegistry -Arguments $what -OperationTimeoutSec 20)
 }
 
+# Removes one value of the registry, on the disk as well.
+function Remove-ThroughUwf([string]$Key, [string]$Name) {
+    $filter = Get-UwfRegistryFilter $true
+    # ERROR_NOT_SUPPORTED
+    if ($null -eq $filter) { throw (New-Object System.ComponentModel.Win32Exception 50) }
+    $what = @{ RegistryKey = 'HKEY_LOCAL_MACHINE\' + $Key; ValueName = $Name }
+    Assert-Uwf (Invoke-CimMethod -InputObject $filter -MethodName CommitRegistryDeletion -Arguments $what -OperationTimeoutSec 20)
+}
+
 # Tells what the filter does and will do; null where this Windows has none.
 function Get-Uwf {
     $filters = @(Get-UwfObjects 'UWF_Filter')
