@@ -192,7 +192,8 @@ impl Shared {
             self.locals.refused(&host.name, name, own);
         }
         logon.map_err(|error| match told(&error) {
-            (LOCAL_LOGON, story) => {
+            // Over WinRM the transport names them itself.
+            (LOCAL_LOGON, story) if !story.contains("LocalAccountTokenFilterPolicy") => {
                 let reasons = connect_failure::own_account_reasons(host.platform);
                 (LOCAL_LOGON, format!("{story}; {reasons}"))
             }
