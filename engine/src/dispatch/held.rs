@@ -151,7 +151,8 @@ impl Pc {
             }
         }
         let rung = rung.map(String::as_str).unwrap_or_default();
-        self.note_held(rung).await.map(|()| Ok(true))
+        self.note_held(rung).await?;
+        Ok(Ok(true))
     }
 
     /// Returns the parameters of which hold must be taken: each once, without those that nobody
@@ -208,8 +209,8 @@ impl Pc {
             self.keys.insert(parameter.to_owned(), key.clone());
             // Under another name the rung may hold it already, and would wait for itself.
             let guards = self.held.iter().filter_map(|held| held.guard.as_ref());
-            let same = guards.filter(|(of, _)| *of == key).map(|(_, pass)| pass);
-            guard = match same.last().cloned() {
+            let mut same = guards.filter(|(of, _)| *of == key).map(|(_, pass)| pass);
+            guard = match same.next().cloned() {
                 Some(pass) => Some((key, pass)),
                 None => match self.shared.enter(&key, &credential).await {
                     None | Some(Err(Closed::Refused | Closed::Spared)) => return Ok(None),
