@@ -55,7 +55,19 @@ impl AutoConnector {
         credential: &Credential,
         limits: &Limits,
     ) -> Result<Box<dyn Session>, ConnectError> {
-        let candidates = candidates(host)?;
+        let candidates = usable(candidates(host)?, credential);
+        self.first_of(candidates, host, credential, limits).await
+    }
+
+    /// Connects to the first of these endpoints that can be had; the password is judged by one of
+    /// them at most.
+    async fn first_of(
+        &self,
+        candidates: Vec<Candidate>,
+        host: &Host,
+        credential: &Credential,
+        limits: &Limits,
+    ) -> Result<Box<dyn Session>, ConnectError> {
         let mut ports: Vec<u16> = candidates.iter().map(|candidate| candidate.port).collect();
         ports.dedup();
         let mut race = self.dial(host, &ports, limits).await?;
@@ -175,6 +187,16 @@ impl Connector for AutoConnector {
     }
 }
 
+/// Returns the endpoints that a credential can log on to: one without a password is for SSH,
+/// where there is that.
+fn usable(candidates: Vec<Candidate>, credential: &Credential) -> Vec<Candidate> {
+    let speaks_ssh = |candidate: &Candidate| !matches!(candidate.speech, Speech::Winrm(_));
+    if !credential.password.is_empty() || !candidates.iter().any(speaks_ssh) {
+        return candidates;
+    }
+    candidates.into_iter().filter(speaks_ssh).collect()
+}
+
 async fn over_ssh(
     host: &Host,
     port: u16,
@@ -225,4 +247,159 @@ fn none_open(host: &Host, ports: &[u16], race: Race) -> ConnectError {
             source: None,
         })
         .at(dial::authorities(&host.address, ports))
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_lab::{Lab, LabOptions, Mix, PcPlan, Scenario};
+    use fleetmend_model::{Secret, TlsVerification, TransportKind};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::DeniedWhy;
+
+    /// A PC that offers WinRM over HTTPS, over HTTP, and SSH.
+    struct Doors {
+        lab: Lab,
+        host: Host,
+        candidates: Vec<Candidate>,
+        _folder: tempfile::TempDir,
+    }
+
+    async fn doors() -> Doors {
+        let mut options = LabOptions::new(1, Vec::new());
+        let pc = PcPlan::new(Scenario::Healthy).over(TransportKind::WinrmHttps);
+        options.mix = Mix::Plan(vec![pc.on_all_ports()]);
+        let lab = Lab::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("ca.pem"), lab.ca_pem()).unwrap();
+        std::fs::write(path("known_hosts"), lab.known_hosts()).unwrap();
+        let pc = lab.pcs().first().unwrap();
+        let mut host = Host::new("pc-1");
+        host.address = pc.address.ip().to_string();
+        host.winrm.tls = TlsVerification::CaFile(path("ca.pem"));
+        host.ssh.known_hosts = Some(path("known_hosts"));
+        host.ssh.accept_new_host_keys = true;
+        let speech = [
+            (TransportKind::WinrmHttps, Speech::Winrm(WinrmScheme::Https)),
+            (TransportKind::WinrmHttp, Speech::Winrm(WinrmScheme::Http)),
+            (TransportKind::Ssh, Speech::Ssh),
+        ];
+        let candidates = speech.map(|(kind, speech)| {
+            let mut ports = pc.ports.iter();
+            let (_, address) = ports.find(|(served, _)| *served == kind).unwrap();
+            Candidate {
+                port: address.port(),
+                speech,
+            }
+        });
+        Doors {
+            candidates: candidates.into(),
+            lab,
+            host,
+            _folder: folder,
+        }
+    }
+
+    async fn try_all(
+        doors: &Doors,
+        candidates: Vec<Candidate>,
+        password: &str,
+    ) -> Result<TransportKind, ConnectError> {
+        let user = doors.lab.local_credential().user.clone();
+        let credential = Credential::new(user, Secret::new(password.to_owned()));
+        let limits = Limits::within(Duration::from_secs(20), &CancellationToken::new());
+        let connector = AutoConnector::default();
+        let tried = connector.first_of(candidates, &doors.host, &credential, &limits);
+        let session = tried.await?;
+        let kind = session.reached().transport;
+        session.close().await;
+        Ok(kind)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_password_that_one_way_refused_is_tried_by_no_other() {
+        let doors = doors().await;
+        for first in 0..doors.candidates.len() {
+            let mut candidates = doors.candidates.clone();
+            candidates.rotate_left(first);
+            let before = doors.lab.counts();
+            let error = try_all(&doors, candidates.clone(), "wrong")
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    ConnectError::AccessDenied {
+                        why: DeniedWhy::Logon,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+            let after = doors.lab.counts();
+            assert_eq!(
+                after.logons_refused,
+                before.logons_refused + 1,
+                "{candidates:?}"
+            );
+            assert_eq!(after.logons_accepted, before.logons_accepted);
+        }
+        // The ways behind the first do work: it was not for want of them.
+        let right = doors.lab.local_credential().password.reveal().to_owned();
+        for candidate in &doors.candidates {
+            try_all(&doors, vec![*candidate], &right).await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_door_that_judged_nothing_gives_way_to_one_that_judges_once() {
+        let doors = doors().await;
+        // It takes TLS and plain text alike, and closes.
+        let anywhere = (doors.host.address.as_str(), 0);
+        let listener = tokio::net::TcpListener::bind(anywhere).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let closing = tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                drop(tcp);
+            }
+        });
+        let mut candidates = doors.candidates.clone();
+        candidates.insert(
+            0,
+            Candidate {
+                port,
+                speech: Speech::Winrm(WinrmScheme::Https),
+            },
+        );
+        let before = doors.lab.counts().logons_refused;
+        let error = try_all(&doors, candidates.clone(), "wrong")
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ConnectError::AccessDenied { .. }),
+            "{error}"
+        );
+        assert_eq!(doors.lab.counts().logons_refused, before + 1);
+        closing.abort();
+    }
+
+    #[test]
+    fn who_has_no_password_is_for_ssh() {
+        let of = |password: &str, host: &Host| {
+            let credential = Credential::new("x", Secret::new(password.to_owned()));
+            let usable = usable(candidates(host).unwrap(), &credential);
+            usable.iter().map(|one| one.port).collect::<Vec<_>>()
+        };
+        let mut host = Host::new("pc-1");
+        assert_eq!(of("x", &host), [5986, 5985, 22]);
+        assert_eq!(of("", &host), [22]);
+        // Nothing else is there: WinRM says what is missing.
+        host.transport = fleetmend_model::TransportChoice::Winrm;
+        assert_eq!(of("", &host), [5986, 5985]);
+        host.transport = fleetmend_model::TransportChoice::Auto;
+        host.port = Some(2222);
+        assert_eq!(of("", &host), [2222]);
+    }
 }

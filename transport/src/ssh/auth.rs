@@ -1,16 +1,17 @@
-//! Logging on: key file, agent, then the password, once.
+//! Logging on: key, agent, then the password, once.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use fleetmend_model::{Credential, SshSettings};
+use fleetmend_model::{Credential, Secret, SshSettings};
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
-use russh::keys::{self, PrivateKey, PrivateKeyWithHashAlg};
+use russh::keys::{self, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
 
 use super::client::HostKeyCheck;
+use super::key::LogonKey;
 use crate::{ConnectError, DeniedWhy, UnreachableWhy};
 
 /// How many keys of an agent are offered: sshd ends a connection after six tries, and the
@@ -27,6 +28,8 @@ pub(super) struct Logon<'a> {
     pub(super) user: &'a str,
     pub(super) credential: &'a Credential,
     pub(super) settings: &'a SshSettings,
+    /// Set before the password is sent.
+    pub(super) sent: &'a AtomicBool,
 }
 
 /// The account as sshd wants it: a local account is named without `.\`.
@@ -34,46 +37,9 @@ pub(super) fn account(user: &str) -> &str {
     user.strip_prefix(".\\").unwrap_or(user)
 }
 
-/// A key file that was read.
-pub(super) struct KeyFile {
-    key: Arc<PrivateKey>,
-    /// The credential's password opened it, so it is a passphrase and never leaves this machine.
-    password_is_passphrase: bool,
-}
-
-impl KeyFile {
-    /// Reads a private key; if it is encrypted, the credential's password opens it.
-    pub(super) async fn load(
-        path: &Path,
-        credential: &Credential,
-        address: &str,
-    ) -> Result<Self, ConnectError> {
-        let (file, passphrase) = (path.to_owned(), credential.password.clone());
-        let loaded =
-            tokio::task::spawn_blocking(move || match keys::load_secret_key(&file, None) {
-                Err(keys::Error::KeyIsEncrypted) => {
-                    keys::load_secret_key(&file, Some(passphrase.reveal())).map(|key| (key, true))
-                }
-                other => other.map(|key| (key, false)),
-            });
-        let failed = |detail: String| ConnectError::Settings {
-            address: address.to_owned(),
-            detail: format!("key file {}: {detail}", path.display()),
-        };
-        let (key, password_is_passphrase) = loaded
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(Self {
-            key: Arc::new(key),
-            password_is_passphrase,
-        })
-    }
-}
-
 impl Logon<'_> {
     /// Tries what the settings name and the host offers; the password is sent at most once.
-    pub(super) async fn run(mut self, key: Option<KeyFile>) -> Result<(), ConnectError> {
+    pub(super) async fn run(mut self, key: Option<LogonKey>) -> Result<(), ConnectError> {
         let none = self.handle.authenticate_none(self.user).await;
         let mut offered = match none.map_err(|error| self.lost(&error.to_string()))? {
             AuthResult::Success => return Ok(()),
@@ -87,20 +53,20 @@ impl Logon<'_> {
         let mut tried: Vec<&str> = Vec::new();
         if offered.contains(&MethodKind::PublicKey) {
             if let Some(key) = &key {
-                tried.push("key file");
-                if self.key_file(key, &mut offered).await? {
+                tried.push("key");
+                if self.key(key, &mut offered).await? {
                     return Ok(());
                 }
             }
-            if self.settings.use_agent {
+            if self.uses_agent() {
                 tried.push("agent");
                 if self.agent(&mut offered).await? {
                     return Ok(());
                 }
             }
         }
-        let may_send = !self.credential.password.is_empty()
-            && !key.is_some_and(|key| key.password_is_passphrase);
+        let password = &self.credential.password;
+        let may_send = !password.is_empty() && !self.is_passphrase(password, key.as_ref());
         if may_send && offered.contains(&MethodKind::Password) {
             return self.password().await;
         }
@@ -110,11 +76,23 @@ impl Logon<'_> {
         Err(self.nothing_left(&tried, &offered, may_send))
     }
 
-    async fn key_file(
-        &mut self,
-        key: &KeyFile,
-        offered: &mut MethodSet,
-    ) -> Result<bool, ConnectError> {
+    fn uses_agent(&self) -> bool {
+        let own = self
+            .credential
+            .ssh
+            .as_ref()
+            .is_some_and(|ssh| ssh.use_agent);
+        own || self.settings.use_agent
+    }
+
+    /// Tells whether a password is the passphrase of a key, and so never leaves this machine.
+    fn is_passphrase(&self, password: &Secret, key: Option<&LogonKey>) -> bool {
+        let own = self.credential.ssh.as_ref();
+        own.is_some_and(|ssh| ssh.passphrase.as_ref() == Some(password))
+            || key.is_some_and(|key| key.was_opened_by(password))
+    }
+
+    async fn key(&mut self, key: &LogonKey, offered: &mut MethodSet) -> Result<bool, ConnectError> {
         let hash = self.rsa_hash(key.key.algorithm().is_rsa()).await?;
         let key = PrivateKeyWithHashAlg::new(Arc::clone(&key.key), hash);
         let result = self.handle.authenticate_publickey(self.user, key).await;
@@ -193,6 +171,7 @@ impl Logon<'_> {
     async fn password(&mut self) -> Result<(), ConnectError> {
         // russh keeps its own copy in a plain string until it is sent; there is no way round.
         let password = self.credential.password.reveal();
+        self.sent.store(true, Ordering::Relaxed);
         match self.handle.authenticate_password(self.user, password).await {
             Ok(AuthResult::Success) => Ok(()),
             Ok(AuthResult::Failure {
@@ -227,6 +206,7 @@ impl Logon<'_> {
                         [] => Vec::new(),
                         [prompt] if !prompt.echo && !answered => {
                             answered = true;
+                            self.sent.store(true, Ordering::Relaxed);
                             vec![self.credential.password.reveal().to_owned()]
                         }
                         _ => break,

@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fleetmend_model::{Credential, Platform, SshSettings};
 use russh::client;
 use tokio::net::TcpStream;
 
-use super::auth::{KeyFile, Logon, account};
+use super::auth::{Logon, account};
 use super::client::{HandshakeError, HostKeyCheck, config};
+use super::key::LogonKey;
 use super::known_hosts::KnownHosts;
 use super::wire::SshWire;
 use crate::auto::dial;
@@ -50,12 +52,10 @@ pub async fn connect(
     limits: &Limits,
 ) -> Result<SshWire, ConnectError> {
     let address = endpoint.authority();
+    let sent = AtomicBool::new(false);
     let work = async {
         // What can fail on this machine fails before anything leaves it.
-        let key = match &settings.key_file {
-            Some(path) => Some(KeyFile::load(path, credential, &address).await?),
-            None => None,
-        };
+        let key = LogonKey::load(credential, settings, &address).await?;
         let check = host_key_check(endpoint, settings, &address).await?;
         let known_types = check.known.algorithms(&endpoint.host, endpoint.port);
         let tcp = match tcp {
@@ -74,6 +74,7 @@ pub async fn connect(
             user,
             credential,
             settings,
+            sent: &sent,
         };
         logon.run(key).await?;
         Ok(SshWire::new(handle, address.clone(), platform))
@@ -81,13 +82,26 @@ pub async fn connect(
     tokio::select! {
         biased;
         () = limits.cancel.cancelled() => Err(ConnectError::Cancelled),
-        done = tokio::time::timeout_at(limits.deadline, work) => done.unwrap_or_else(|_| {
-            Err(ConnectError::Unreachable {
-                address: address.clone(),
-                why: UnreachableWhy::TimedOut,
-                source: None,
-            })
-        }),
+        done = tokio::time::timeout_at(limits.deadline, work) => {
+            done.unwrap_or_else(|_| Err(silent(&address, sent.load(Ordering::Relaxed))))
+        }
+    }
+}
+
+/// No answer in time. Once the password was sent it counts as spent: the host may still judge it,
+/// so it is not one that another way or another try may reach.
+fn silent(address: &str, sent: bool) -> ConnectError {
+    let address = address.to_owned();
+    if sent {
+        return ConnectError::Protocol {
+            address,
+            detail: "no answer in time after the password had been sent".to_owned(),
+        };
+    }
+    ConnectError::Unreachable {
+        address,
+        why: UnreachableWhy::TimedOut,
+        source: None,
     }
 }
 

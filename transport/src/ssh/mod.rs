@@ -3,6 +3,7 @@
 mod auth;
 mod client;
 mod connect;
+mod key;
 pub mod known_hosts;
 mod shell;
 mod wire;

@@ -1,13 +1,16 @@
 //! The suite over simulated Windows PCs: WinRM over HTTP and HTTPS, and SSH.
 
+use std::time::Duration;
+
 use fleetmend_lab::{Answers, Lab, LabAuthority, LabOptions, LabPc, Mix, PcPlan, Scenario};
 use fleetmend_model::{
     Credential, Host, Secret, TlsVerification, TransportChoice, TransportKind, WinrmScheme,
 };
 use fleetmend_transport::{
-    AutoConnector, ConnectError, Connector as _, DeniedWhy, ExecRequest, Script,
+    AutoConnector, ConnectError, Connector as _, DeniedWhy, ExecRequest, Limits, Script,
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::suite::{self, BIG, FarEnd, answer, limits, request};
 
@@ -162,6 +165,43 @@ async fn a_refused_password_is_not_tried_elsewhere() {
     }
     assert_eq!(lab.counts().logons_refused, before.logons_refused);
     assert_eq!(lab.counts().logons_accepted, before.logons_accepted);
+}
+
+/// "Unreachable" would let the password be sent once more, here or over another way.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_after_the_password_is_not_a_pc_that_cannot_be_reached() {
+    for only_keyboard_interactive in [false, true] {
+        let mut options = LabOptions::new(1, Vec::new());
+        options.mix = Mix::Plan(vec![
+            PcPlan::new(Scenario::Healthy).over(TransportKind::Ssh),
+        ]);
+        options.ssh.rejection = Duration::from_secs(3600);
+        options.ssh.only_keyboard_interactive = only_keyboard_interactive;
+        let lab = Lab::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("known_hosts"), lab.known_hosts()).unwrap();
+        let pc = lab.pcs().first().unwrap();
+        let host = host(pc, folder.path());
+        let wrong = Credential::new(
+            lab.local_credential().user.clone(),
+            Secret::new("wrong".to_owned()),
+        );
+        let limits = Limits::within(Duration::from_secs(3), &CancellationToken::new());
+        let connected = AutoConnector::default()
+            .connect(&host, &wrong, &limits)
+            .await;
+        let Err(error) = connected else {
+            panic!("a wrong password was accepted")
+        };
+        assert!(matches!(error, ConnectError::Protocol { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("after the password had been sent"),
+            "{error}"
+        );
+        assert_eq!(lab.counts().logons_refused, 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

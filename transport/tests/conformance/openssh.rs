@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use fleetmend_model::{Credential, Host, Platform, Secret, SshSettings, TransportChoice};
+use fleetmend_model::{
+    Credential, Host, Platform, Secret, SshKey, SshLogon, SshSettings, TransportChoice,
+};
 use fleetmend_transport::{
     AutoConnector, ConnectError, Connector as _, DeniedWhy, ExecRequest, Limits, Session,
     SessionError, UnreachableWhy,
@@ -204,6 +206,109 @@ async fn opens_an_encrypted_key_and_keeps_its_passphrase_at_home() {
     );
 }
 
+async fn connect_as(
+    host: &Host,
+    credential: &Credential,
+) -> Result<Box<dyn Session>, ConnectError> {
+    let limits = Limits::within(Duration::from_secs(20), &CancellationToken::new());
+    AutoConnector::default()
+        .connect(host, credential, &limits)
+        .await
+}
+
+fn locked(sshd: &Sshd, password: &str, passphrase: Option<&str>) -> Credential {
+    let key = fs::read_to_string(sshd.path("locked")).unwrap();
+    Credential {
+        ssh: Some(SshLogon {
+            key: Some(SshKey::Text(Secret::new(key))),
+            passphrase: passphrase.map(|word| Secret::new(word.to_owned())),
+            use_agent: false,
+        }),
+        ..credential(sshd, password)
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_a_credential_outweighs_the_inventory() {
+    let Some(sshd) = Sshd::start(Account::Fleet) else {
+        return;
+    };
+    let mut host = host(&sshd);
+    host.ssh.key_file = Some(sshd.path("no such file"));
+    // Its own passphrase opens it; without one the password does, as it does for a key file.
+    for credential in [
+        locked(&sshd, "", Some(PASSPHRASE)),
+        locked(&sshd, "another", Some(PASSPHRASE)),
+        locked(&sshd, PASSPHRASE, None),
+    ] {
+        let session = connect_as(&host, &credential).await.unwrap();
+        session.close().await;
+    }
+    let mut by_file = locked(&sshd, "", Some(PASSPHRASE));
+    if let Some(ssh) = &mut by_file.ssh {
+        ssh.key = Some(SshKey::File(sshd.path("locked")));
+    }
+    connect_as(&host, &by_file).await.unwrap().close().await;
+    // A credential that brings a passphrase only is for the inventory's key.
+    if let Some(ssh) = &mut by_file.ssh {
+        ssh.key = None;
+    }
+    host.ssh.key_file = Some(sshd.path("locked"));
+    connect_as(&host, &by_file).await.unwrap().close().await;
+    assert_eq!(sshd.count_in_log("Accepted publickey for fleet"), 5);
+    assert_eq!(sshd.count_in_log("Failed password"), 0, "{}", sshd.log());
+}
+
+#[tokio::test]
+async fn a_wrong_passphrase_is_a_wrong_setting_and_sends_nothing() {
+    let Some(sshd) = Sshd::start(Account::Fleet) else {
+        return;
+    };
+    let host = host(&sshd);
+    for (credential, said) in [
+        (
+            locked(&sshd, PASSWORD, Some("Kanaria")),
+            "passphrase is wrong",
+        ),
+        (locked(&sshd, "", None), "no passphrase is given"),
+    ] {
+        let Err(error) = connect_as(&host, &credential).await else {
+            panic!("the logon was accepted: {}", sshd.log());
+        };
+        let told = format!("{error} {error:?}");
+        assert!(matches!(error, ConnectError::Settings { .. }), "{told}");
+        assert!(told.contains(said) && !told.contains("Kanaria"), "{told}");
+    }
+    // The right password was at hand, and nobody connected.
+    assert_eq!(sshd.count_in_log("Accepted"), 0, "{}", sshd.log());
+    assert!(!sshd.log().contains("Failed"), "{}", sshd.log());
+}
+
+#[tokio::test]
+async fn a_refused_key_leaves_the_password_but_never_the_passphrase() {
+    let Some(sshd) = Sshd::start(Account::Fleet) else {
+        return;
+    };
+    fs::write(sshd.path("authorized_keys"), "").unwrap();
+    let host = host(&sshd);
+    for same in [
+        locked(&sshd, PASSPHRASE, None),
+        locked(&sshd, PASSPHRASE, Some(PASSPHRASE)),
+    ] {
+        let Err(error) = connect_as(&host, &same).await else {
+            panic!("the logon was accepted: {}", sshd.log());
+        };
+        let ConnectError::AccessDenied { detail, .. } = &error else {
+            panic!("{error}")
+        };
+        assert!(detail.contains("no password was tried"), "{detail}");
+    }
+    assert_eq!(sshd.count_in_log("Failed password"), 0, "{}", sshd.log());
+    let both = locked(&sshd, PASSWORD, Some(PASSPHRASE));
+    connect_as(&host, &both).await.unwrap().close().await;
+    assert_eq!(sshd.count_in_log("Accepted password for fleet"), 1);
+}
+
 /// Runs in a process of its own, which alone has an agent in its environment.
 #[tokio::test]
 #[ignore = "run by logs_on_with_an_agent"]
@@ -215,18 +320,26 @@ async fn with_the_agent_of_the_environment() {
     host.platform = Platform::Posix;
     host.transport = TransportChoice::Ssh;
     host.ssh.known_hosts = Some(folder.join("known_hosts"));
-    host.ssh.use_agent = true;
-    let credential = Credential {
+    let mut credential = Credential {
         user: std::env::var("TEST_USER").unwrap(),
         password: Secret::new(String::new()),
         ssh: None,
     };
-    AutoConnector::default()
-        .connect(&host, &credential, &limits())
-        .await
-        .unwrap()
-        .close()
-        .await;
+    // Once the inventory asks for the agent, once the credential does.
+    host.ssh.use_agent = true;
+    connect_as(&host, &credential).await.unwrap().close().await;
+    host.ssh.use_agent = false;
+    let asked_for = |use_agent| {
+        Some(SshLogon {
+            key: None,
+            passphrase: None,
+            use_agent,
+        })
+    };
+    credential.ssh = asked_for(false);
+    assert!(connect_as(&host, &credential).await.is_err());
+    credential.ssh = asked_for(true);
+    connect_as(&host, &credential).await.unwrap().close().await;
 }
 
 #[test]
@@ -258,7 +371,7 @@ fn logs_on_with_an_agent() {
         "{}",
         String::from_utf8_lossy(&status.stdout)
     );
-    assert_eq!(sshd.count_in_log("Accepted publickey"), 1, "{}", sshd.log());
+    assert_eq!(sshd.count_in_log("Accepted publickey"), 2, "{}", sshd.log());
 }
 
 #[tokio::test]
