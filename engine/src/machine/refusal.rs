@@ -5,17 +5,20 @@ use fleetmend_playbooks::refused_credential;
 use serde_json::Value;
 
 /// Win32 codes that say: this account or password is no good (winerror.h; field notes 2.3).
-/// 1326 wrong password or user, 1327 restriction, 1330 expired password, 1331 disabled,
-/// 1907 must change, 1909 locked out.
-const REFUSALS: [i64; 6] = [1326, 1327, 1330, 1331, 1907, 1909];
+/// 1326 wrong password or user, 1327 restriction, 1328 not at this hour, 1329 not from here, 1330
+/// expired password, 1331 disabled, 1793 account expired, 1907 must change, 1909 locked out.
+const REFUSALS: [i64; 9] = [1326, 1327, 1328, 1329, 1330, 1331, 1793, 1907, 1909];
 
 /// The same as NTSTATUS ([MS-ERREF] 2.3.1) beside its Win32 code.
-const STATUSES: [(u32, i64); 7] = [
+const STATUSES: [(u32, i64); 10] = [
     (0xC000_006A, 1326), // STATUS_WRONG_PASSWORD
     (0xC000_006D, 1326), // STATUS_LOGON_FAILURE
     (0xC000_006E, 1327), // STATUS_ACCOUNT_RESTRICTION
+    (0xC000_006F, 1328), // STATUS_INVALID_LOGON_HOURS
+    (0xC000_0070, 1329), // STATUS_INVALID_WORKSTATION
     (0xC000_0071, 1330), // STATUS_PASSWORD_EXPIRED
     (0xC000_0072, 1331), // STATUS_ACCOUNT_DISABLED
+    (0xC000_0193, 1793), // STATUS_ACCOUNT_EXPIRED
     (0xC000_0224, 1907), // STATUS_PASSWORD_MUST_CHANGE
     (0xC000_0234, 1909), // STATUS_ACCOUNT_LOCKED_OUT
 ];
