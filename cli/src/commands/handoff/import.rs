@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ImportArgs;
-use super::judge::judge;
+use super::judge::{foreign, judge};
 use super::stick::Stick;
 use super::work::Work;
 use crate::commands::runs::{open, unreadable};
@@ -245,7 +245,8 @@ async fn take_all(
             printer.say(&format!("{name}: is in the run already"));
             continue;
         }
-        if let Some(why) = refusal(&one.body, known) {
+        let why = refusal(&one.body, known).or_else(|| not_of(&work, &one.body));
+        if let Some(why) = why {
             refused += 1;
             printer.warning(&format!("refused {name}: {why}"));
             continue;
@@ -298,6 +299,13 @@ fn refusal(body: &Body, known: &Known) -> Option<String> {
         let (of, ended) = (later.ended, body.ended);
         format!("it is older ({ended}) than the result that the run has ({of})")
     })
+}
+
+/// Why a result is none of this run's playbook, if it is none.
+fn not_of(work: &Work, body: &Body) -> Option<String> {
+    let events: Vec<HostEvent> = body.story.iter().map(|step| step.what.clone()).collect();
+    let host = work.host(&body.host)?;
+    foreign(work, host, &events)
 }
 
 fn handed(work: &Work, one: Found) -> Result<HandedIn, CliError> {
