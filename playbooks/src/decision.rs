@@ -358,9 +358,7 @@ impl Playbook {
 }
 
 /// Win32 codes with which a domain refuses a credential: a further attempt may lock it out.
-const REFUSED: [i64; 10] = [
-    1326, 1327, 1328, 1329, 1330, 1331, 1385, 1793, 1907, 1909,
-];
+const REFUSED: [i64; 10] = [1326, 1327, 1328, 1329, 1330, 1331, 1385, 1793, 1907, 1909];
 
 /// Tells whether a step's answer says that the domain refused the credential it was given, and
 /// with which Win32 code. By convention such an answer has a field `credential_error`. No
