@@ -3,6 +3,7 @@
 mod command;
 mod env;
 mod file;
+mod keyring;
 mod laps;
 mod password_text;
 mod prompt;
@@ -10,6 +11,7 @@ mod prompt;
 pub use command::{CommandSource, Commands};
 pub use env::EnvSource;
 pub use file::{FileSource, PasswordFileError, PasswordFileFault, read_password_file};
+pub use keyring::{Keyring, KeyringSource};
 pub use laps::{LapsReader, LapsSource};
 pub use password_text::Unfit;
 pub use prompt::{PromptError, PromptSource, ask_password};

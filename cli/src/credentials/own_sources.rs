@@ -4,17 +4,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fleetmend_credentials::settings::Origin;
-use fleetmend_credentials::sources::{Commands, EnvSource, FileSource, PromptSource};
+use fleetmend_credentials::sources::{Commands, EnvSource, FileSource, Keyring, PromptSource};
 use fleetmend_credentials::{Source, SourceError};
+
+/// What the sources of a run share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    commands: Commands,
+    keyring: Keyring,
+}
 
 /// Returns the source of a place that is neither a vault nor LAPS. Programs are run from
 /// `folder`.
 ///
 /// # Errors
-/// There is no such source here.
+/// It is one of those two.
 pub(super) fn make(
     origin: &Origin<String>,
-    commands: &Commands,
+    shared: &Shared,
     folder: &Path,
 ) -> Result<Arc<dyn Source>, SourceError> {
     Ok(match origin {
@@ -25,9 +32,10 @@ pub(super) fn make(
             Arc::new(PromptSource::new(asks, otherwise))
         }
         Origin::Command { words, timeout } => {
-            Arc::new(commands.source(words.clone(), *timeout, folder))
+            Arc::new(shared.commands.source(words.clone(), *timeout, folder))
         }
-        Origin::Vault { .. } | Origin::Keyring { .. } | Origin::Laps { .. } => {
+        Origin::Keyring { service, account } => Arc::new(shared.keyring.source(service, account)),
+        Origin::Vault { .. } | Origin::Laps { .. } => {
             let why = "this fleetmend was built without it";
             return Err(SourceError::new(format!("the {}", origin.kind()), why, ""));
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use fleetmend_credentials::settings::{Origin, VaultPlace};
-use fleetmend_credentials::sources::{Commands, LapsReader};
+use fleetmend_credentials::sources::LapsReader;
 use fleetmend_credentials::vault::{Keys, LockKind};
 use fleetmend_credentials::{Scope, Source, SourceError, Sources, Unlock, Vault, VaultSource};
 use fleetmend_directory::ActiveDirectory;
@@ -18,7 +18,7 @@ use super::own_sources;
 /// Makes the sources. Opens each vault once; holds no password.
 pub(super) struct Places {
     folder: PathBuf,
-    commands: Commands,
+    shared: own_sources::Shared,
     vaults: BTreeMap<String, VaultPlace>,
     open: Mutex<BTreeMap<String, Arc<Vault>>>,
     directory: OnceLock<Arc<ActiveDirectory>>,
@@ -30,7 +30,7 @@ impl Places {
     pub(super) fn new(folder: &Path, vaults: BTreeMap<String, VaultPlace>) -> Self {
         Self {
             folder: folder.to_owned(),
-            commands: Commands::default(),
+            shared: own_sources::Shared::default(),
             vaults,
             open: Mutex::default(),
             directory: OnceLock::new(),
@@ -89,7 +89,7 @@ impl Sources for Places {
                     .get_or_init(|| Arc::new(LapsReader::new(Arc::clone(directory))));
                 Arc::new(reader.named_source(*older, computer.clone()))
             }
-            other => own_sources::make(other, &self.commands, &self.folder)?,
+            other => own_sources::make(other, &self.shared, &self.folder)?,
         })
     }
 }

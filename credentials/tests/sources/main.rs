@@ -5,6 +5,7 @@
 mod command;
 mod env;
 mod file;
+mod keyring;
 mod prompt;
 
 use std::time::Duration;
