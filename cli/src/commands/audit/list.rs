@@ -7,7 +7,7 @@ use fleetmend_journal::AuditEntry;
 use serde_json::Value;
 
 use super::since::Since;
-use super::words::{plain, words};
+use super::words::{field, plain, words};
 use crate::args::Output;
 use crate::commands::runs::{open, unreadable};
 use crate::commands::show::find;
@@ -87,13 +87,13 @@ impl ListArgs {
         };
         let on_host = self.host.as_deref().is_none_or(|name| {
             let on = entry.host.as_ref();
-            let names = entry.what["names"].as_array();
+            let names = field(&entry.what, "/names").as_array();
             on.is_some_and(|host| host.0.eq_ignore_ascii_case(name))
                 || names.is_some_and(|names| names.iter().any(|host| is(host, name)))
         });
         let with = self.credential.as_deref().is_none_or(|name| {
-            is(&entry.what["credential"], name)
-                || (entry.kind == "credential-used" && is(&entry.what["account"], name))
+            is(field(&entry.what, "/credential"), name)
+                || (entry.kind == "credential-used" && is(field(&entry.what, "/account"), name))
         });
         on_host && with
     }

@@ -22,10 +22,10 @@ pub(super) fn words(entry: &AuditEntry) -> String {
             text("mode"),
             text("subject"),
             text("pcs"),
-            who(&what["operator"]),
-            widened(&what["terms"])
+            who(field(what, "/operator")),
+            widened(field(what, "/terms"))
         ),
-        "run-resumed" => match &what["terms"]["operator"] {
+        "run-resumed" => match field(what, "/terms/operator") {
             Value::Null => format!("by {}", text("by")),
             operator => format!("by {}", who(operator)),
         },
@@ -33,13 +33,13 @@ pub(super) fn words(entry: &AuditEntry) -> String {
             "{} ({}) {}",
             text("credential"),
             text("account"),
-            match what["for"]["rung"].as_str() {
+            match field(what, "/for/rung").as_str() {
                 Some(rung) => format!("for the rung {rung}"),
                 None => "to log on".to_owned(),
             }
         ),
         "rung-begun" => text("rung"),
-        "rung-ended" if what["verified"] == true => format!("{}, verified", text("rung")),
+        "rung-ended" if *field(what, "/verified") == true => format!("{}, verified", text("rung")),
         "rung-ended" => format!("{}, not verified", text("rung")),
         "step-begun" => format!("{}{}", text("step"), place(what)),
         "step-ended" => {
@@ -68,9 +68,9 @@ pub(super) fn words(entry: &AuditEntry) -> String {
             text("stick"),
             text("by"),
             text("computer"),
-            who(&what["terms"]["operator"])
+            who(field(what, "/terms/operator"))
         ),
-        "interrupted" if what["cut"] == true => "what ran was cut".to_owned(),
+        "interrupted" if *field(what, "/cut") == true => "what ran was cut".to_owned(),
         "interrupted" => "nothing new was begun".to_owned(),
         "errors-spent" => format!(
             "{} of {} allowed ({}); {} PCs were not begun",
@@ -83,7 +83,7 @@ pub(super) fn words(entry: &AuditEntry) -> String {
         "password-shown" => format!(
             "LAPS, of {}, to {}",
             text("dn"),
-            who(&what["operator"])
+            who(field(what, "/operator"))
         ),
         _ => what.to_string(),
     };
@@ -125,10 +125,10 @@ fn who(operator: &Value) -> String {
 /// What was allowed beyond the ordinary.
 fn widened(terms: &Value) -> String {
     let mut said = String::new();
-    if terms["allow_credential_on_pcs"] == true {
+    if *field(terms, "/allow_credential_on_pcs") == true {
         said.push_str("; credentials allowed on PCs");
     }
-    match terms["max_reboots"].as_u64() {
+    match field(terms, "/max_reboots").as_u64() {
         None | Some(0) => {}
         Some(times) => said.push_str(&format!("; up to {times} restarts of each")),
     }
@@ -136,9 +136,14 @@ fn widened(terms: &Value) -> String {
 }
 
 fn place(what: &Value) -> &'static str {
-    if what["place"] == "controller" {
+    if *field(what, "/place") == "controller" {
         " in the directory"
     } else {
         ""
     }
+}
+
+/// Returns a field, which is null where it is not there.
+pub(super) fn field<'a>(what: &'a Value, pointer: &str) -> &'a Value {
+    what.pointer(pointer).unwrap_or(&Value::Null)
 }

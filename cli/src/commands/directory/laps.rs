@@ -96,9 +96,11 @@ fn note(args: &LapsArgs, dn: &str, readings: [&LapsReading; 2]) -> Result<(), Cl
     let path = data_dir(args.data_dir.as_deref())?.join(JOURNAL);
     fleetmend_journal::note(&path, "password-shown", Some(&args.computer), &body)
         .map_err(|error| {
-            CliError::config("no password was shown, because that cannot be noted on the audit trail")
-                .because(error)
-                .hint("name another folder: --data-dir DIR")
+            CliError::config(
+                "no password was shown, because that cannot be noted on the audit trail",
+            )
+            .because(error)
+            .hint("name another folder: --data-dir DIR")
         })
         .map(|_| ())
 }
