@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use fleetmend_credentials::sources::{PromptError, PromptSource};
+use fleetmend_credentials::sources::{PromptError, PromptSource, ask_password};
 use fleetmend_credentials::{Source as _, Subject};
 use fleetmend_directory::Limit;
 use fleetmend_model::Secret;
@@ -78,4 +78,73 @@ async fn a_slow_typist_has_time_and_a_cancel_ends_the_wait() {
     let limit = Limit::within(Duration::from_secs(5), &cancel);
     let error = source.fetch(Subject::Run, &limit).await.unwrap_err();
     assert_eq!(error.why, "cancelled");
+}
+
+/// Runs in a process of its own, which alone has a terminal.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by nothing_typed_is_seen"]
+fn on_this_terminal() {
+    let typed = ask_password("the password of 管理者").unwrap();
+    println!("got {} characters", typed.reveal().chars().count());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_typed_is_seen() {
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
+    let this = std::env::current_exe().unwrap();
+    let command = format!(
+        "{} --ignored --exact prompt::on_this_terminal --nocapture",
+        this.display()
+    );
+    let started = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut script = match started {
+        Ok(script) => script,
+        Err(why) => {
+            println!("SKIPPED: a terminal because script: {why}");
+            return;
+        }
+    };
+    let (mut keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut some = [0; 512];
+    // What is typed before the question is echoed by the system; nobody does.
+    while !String::from_utf8_lossy(&shown).contains("管理者: ") {
+        let read = screen.read(&mut some).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&shown));
+        shown.extend_from_slice(&some[..read]);
+    }
+    keys.write_all("Kanaria-ひみつ\n".as_bytes()).unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    assert!(script.wait().unwrap().success());
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains("got 11 characters"), "{shown}");
+    assert!(
+        !shown.contains("Kanaria") && !shown.contains("ひみつ"),
+        "{shown}"
+    );
+}
+
+/// A test has no terminal to ask on, but where somebody runs it by hand.
+#[test]
+fn without_a_terminal_it_is_said() {
+    use std::io::IsTerminal as _;
+
+    if std::io::stdin().is_terminal() {
+        println!("SKIPPED: no terminal because there is one");
+        return;
+    }
+    let error = ask_password("the password of 管理者").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the password of 管理者 is missing and there is no terminal to ask"
+    );
+    assert_eq!(error.hint("name a file"), Some("name a file"));
 }
