@@ -55,7 +55,7 @@ impl AutoConnector {
         credential: &Credential,
         limits: &Limits,
     ) -> Result<Box<dyn Session>, ConnectError> {
-        let candidates = usable(candidates(host)?, credential);
+        let candidates = usable(candidates(host)?, host, credential).await;
         self.first_of(candidates, host, credential, limits).await
     }
 
@@ -187,14 +187,22 @@ impl Connector for AutoConnector {
     }
 }
 
-/// Returns the endpoints that a credential can log on to: one without a password is for SSH,
-/// where there is that.
-fn usable(candidates: Vec<Candidate>, credential: &Credential) -> Vec<Candidate> {
+/// Returns the endpoints that a credential can log on to: one without a password is for SSH, where
+/// there is that; so is one whose password opens its key, for that never leaves this machine.
+async fn usable(
+    candidates: Vec<Candidate>,
+    host: &Host,
+    credential: &Credential,
+) -> Vec<Candidate> {
     let speaks_ssh = |candidate: &Candidate| !matches!(candidate.speech, Speech::Winrm(_));
-    if !credential.password.is_empty() || !candidates.iter().any(speaks_ssh) {
+    let are_ssh = candidates.iter().filter(|one| speaks_ssh(one)).count();
+    if are_ssh == 0 || are_ssh == candidates.len() {
         return candidates;
     }
-    candidates.into_iter().filter(speaks_ssh).collect()
+    if credential.password.is_empty() || ssh::is_passphrase(credential, &host.ssh).await {
+        return candidates.into_iter().filter(speaks_ssh).collect();
+    }
+    candidates
 }
 
 async fn over_ssh(
@@ -252,7 +260,9 @@ fn none_open(host: &Host, ports: &[u16], race: Race) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use fleetmend_lab::{Lab, LabOptions, Mix, PcPlan, Scenario};
-    use fleetmend_model::{Secret, TlsVerification, TransportKind};
+    use fleetmend_model::{
+        Secret, SshKey, SshLogon, TlsVerification, TransportChoice, TransportKind,
+    };
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -385,21 +395,57 @@ mod tests {
         closing.abort();
     }
 
-    #[test]
-    fn who_has_no_password_is_for_ssh() {
-        let of = |password: &str, host: &Host| {
-            let credential = Credential::new("x", Secret::new(password.to_owned()));
-            let usable = usable(candidates(host).unwrap(), &credential);
-            usable.iter().map(|one| one.port).collect::<Vec<_>>()
-        };
+    async fn ports(credential: &Credential, host: &Host) -> Vec<u16> {
+        let usable = usable(candidates(host).unwrap(), host, credential).await;
+        usable.iter().map(|one| one.port).collect()
+    }
+
+    #[tokio::test]
+    async fn who_has_no_password_is_for_ssh() {
+        let of = |password: &str| Credential::new("x", Secret::new(password.to_owned()));
         let mut host = Host::new("pc-1");
-        assert_eq!(of("x", &host), [5986, 5985, 22]);
-        assert_eq!(of("", &host), [22]);
+        assert_eq!(ports(&of("x"), &host).await, [5986, 5985, 22]);
+        assert_eq!(ports(&of(""), &host).await, [22]);
         // Nothing else is there: WinRM says what is missing.
-        host.transport = fleetmend_model::TransportChoice::Winrm;
-        assert_eq!(of("", &host), [5986, 5985]);
-        host.transport = fleetmend_model::TransportChoice::Auto;
+        host.transport = TransportChoice::Winrm;
+        assert_eq!(ports(&of(""), &host).await, [5986, 5985]);
+        host.transport = TransportChoice::Auto;
         host.port = Some(2222);
-        assert_eq!(of("", &host), [2222]);
+        assert_eq!(ports(&of(""), &host).await, [2222]);
+    }
+
+    #[tokio::test]
+    async fn a_passphrase_is_no_password_for_winrm() {
+        use russh::keys::{Algorithm, PrivateKey, encode_pkcs8_pem_encrypted, key::safe_rng};
+
+        let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap();
+        let mut text = Vec::new();
+        encode_pkcs8_pem_encrypted(&key, "鍵".as_bytes(), 8, &mut text).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let with = |password: &str, key: Option<SshKey>, passphrase: Option<&str>| Credential {
+            ssh: Some(SshLogon {
+                key,
+                passphrase: passphrase.map(|word| Secret::new(word.to_owned())),
+                use_agent: false,
+            }),
+            ..Credential::new("x", Secret::new(password.to_owned()))
+        };
+        let own = || Some(SshKey::Text(Secret::new(text.clone())));
+        let (all, ssh) = (vec![5986, 5985, 22], vec![22]);
+        let mut host = Host::new("pc-1");
+        assert_eq!(ports(&with("鍵", own(), None), &host).await, ssh);
+        assert_eq!(ports(&with("鍵", own(), Some("鍵")), &host).await, ssh);
+        assert_eq!(
+            ports(&with("password", own(), Some("鍵")), &host).await,
+            all
+        );
+        assert_eq!(ports(&with("password", own(), None), &host).await, all);
+        assert_eq!(ports(&with("鍵", None, None), &host).await, all);
+        host.ssh.key_file = Some(file.path().to_owned());
+        assert_eq!(ports(&with("鍵", None, None), &host).await, ssh);
+        host.transport = TransportChoice::Winrm;
+        assert_eq!(ports(&with("鍵", own(), None), &host).await, [5986, 5985]);
     }
 }

@@ -38,6 +38,17 @@ pub(super) struct LogonKey {
     passphrase: Option<Secret>,
 }
 
+/// Tells whether the password of a credential is the passphrase of the key that is used with it.
+pub(crate) async fn is_passphrase(credential: &Credential, settings: &SshSettings) -> bool {
+    let own = credential.ssh.as_ref();
+    if own.is_some_and(|ssh| ssh.passphrase.as_ref() == Some(&credential.password)) {
+        return true;
+    }
+    // Of a key that cannot be opened the logon by SSH tells, if it comes to that.
+    let key = LogonKey::load(credential, settings, "").await;
+    matches!(key, Ok(Some(key)) if key.was_opened_by(&credential.password))
+}
+
 impl LogonKey {
     /// Reads the key that the credential brings, else the one that the host's settings name; none
     /// if neither does. If it is encrypted, the credential's passphrase opens it; where it has

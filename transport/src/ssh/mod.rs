@@ -10,3 +10,5 @@ mod wire;
 
 pub use connect::{Endpoint, connect};
 pub use wire::SshWire;
+
+pub(crate) use key::is_passphrase;
