@@ -3,7 +3,7 @@
 //!
 //! Rules are written as the registry has them; that COM tells them so only Windows can prove
 //! (docs/unproven.md, J5).
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "tests")]
 
 use std::fs;
 use std::io::Write as _;
