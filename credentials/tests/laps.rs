@@ -56,9 +56,7 @@ impl Fleet {
 
     fn searches(&self) -> u64 {
         let servers = self.lab.controllers().iter();
-        servers
-            .map(|server| u64::from(server.counts().searches))
-            .sum()
+        servers.map(|server| server.counts().searches).sum()
     }
 
     /// Changes what LAPS keeps for the first PC; tells its host.

@@ -162,7 +162,14 @@ pub(super) async fn gathered(
         plan.offline_join = offline_join::is_possible().await;
     }
     let budget = directory.budget().await?;
-    domain_account::try_all(open.as_ref(), passwords, plan, playbooks, (&budget, printer)).await?;
+    domain_account::try_all(
+        open.as_ref(),
+        passwords,
+        plan,
+        playbooks,
+        (&budget, printer),
+    )
+    .await?;
     Ok(open)
 }
 
