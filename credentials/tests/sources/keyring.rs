@@ -124,6 +124,7 @@ async fn the_keyring_of_the_kernel_is_read() {
 /// Runs the test above once more under a session keyring of its own, which a process that no login
 /// began does not have.
 #[cfg(target_os = "linux")]
+#[expect(clippy::print_stdout, reason = "what is not tried is said")]
 fn again_in_a_session(why: &Error) {
     const AGAIN: &str = "FLEETMEND_TEST_SESSION_KEYRING";
     assert!(
