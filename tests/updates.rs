@@ -78,6 +78,72 @@ fn expected(rows: &[Row], which: usize) -> BTreeMap<&'static str, String> {
         .collect()
 }
 
+fn comes(pc: &mut Machine, during: &str) {
+    pc.comes_during = Some((during.to_owned(), LoggedOn::at_screen(r"CORP\田中")));
+}
+
+/// Hours may pass between the look before a rung and its restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_on_after_the_look_is_not_thrown_off() {
+    let rows = [
+        row(
+            "comes while the update is removed",
+            |pc| {
+                bad(pc);
+                comes(pc, "update-rollback/remove.ps1");
+            },
+            &["blocked(nobody-logged-on)", "repaired(remove-and-restart)"],
+        ),
+        row(
+            "comes before the first restart",
+            |pc| {
+                bad(pc);
+                pc.pending_reboot.servicing = true;
+                comes(pc, "update-rollback/pause-updates.ps1");
+            },
+            &[
+                "not-repaired(pending-reboot)",
+                "repaired(restart-and-remove)",
+            ],
+        ),
+    ];
+    let set = ["--set", "kb=KB5062553", "--max-reboots", "2"];
+    let alone = site(&rows).await;
+    let ended = run(&alone, "run", "update-rollback", &set).await;
+    assert_eq!(
+        by_row(&alone, &rows, &ended),
+        expected(&rows, 0),
+        "{}",
+        ended.out()
+    );
+    let told = ended.out();
+    assert!(told.contains("(SomebodyLoggedOn)"), "{told}");
+    assert!(
+        told.contains("failed at restart: somebody is logged on"),
+        "{told}"
+    );
+    for pc in alone.lab.pcs() {
+        let machine = pc.sim.machine();
+        assert_eq!(machine.boot.restarts, 0, "{}", pc.name);
+        assert_eq!(machine.users.len(), 1, "{}", pc.name);
+        assert!(machine.users[0].messages.is_empty(), "{}", pc.name);
+    }
+
+    let warned = site(&rows).await;
+    let set = with(set.map(Into::into).into(), ["--even-if-logged-on=0"]);
+    let set: Vec<&str> = set
+        .iter()
+        .map(|text: &OsString| text.to_str().unwrap())
+        .collect();
+    let ended = run(&warned, "run", "update-rollback", &set).await;
+    assert_eq!(
+        by_row(&warned, &rows, &ended),
+        expected(&rows, 1),
+        "{}",
+        ended.out()
+    );
+}
+
 /// Without leave to restart, and with leave for one.
 fn removals() -> Vec<Row> {
     vec![

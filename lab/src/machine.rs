@@ -266,6 +266,8 @@ pub struct Machine {
     pub bitlocker: BitLocker,
     /// Who is logged on at the screen or by Remote Desktop.
     pub users: Vec<LoggedOn>,
+    /// Who logs on while the script of this name runs there for the next time.
+    pub comes_during: Option<(String, LoggedOn)>,
     /// What waits for a restart.
     pub pending_reboot: PendingReboot,
     /// Its battery; `None`: it has none.
@@ -337,6 +339,7 @@ impl Machine {
             files: BTreeMap::new(),
             bitlocker: BitLocker::default(),
             users: Vec::new(),
+            comes_during: None,
             pending_reboot: PendingReboot::default(),
             battery: None,
             firewall: Firewall::default(),

@@ -13,7 +13,7 @@ use super::fresh_logon::{failed, own_request};
 use super::host_task::Pc;
 use super::recorder::Halted;
 use super::wait::Wait;
-use crate::machine::{Call, RESTART_REFUSED};
+use crate::machine::{Call, RESTART_REFUSED, SOMEBODY_LOGGED_ON};
 use crate::own::{OWN_DEADLINE, OwnScripts};
 use crate::program::{Program, StepPlan};
 
@@ -21,10 +21,13 @@ use crate::program::{Program, StepPlan};
 const SHUTDOWN_IN_PROGRESS: i64 = 1115;
 const SHUTDOWN_IS_SCHEDULED: i64 = 1190;
 
+/// The parameter that lets it happen although somebody is logged on.
+const EVEN_IF: &str = "even_if_logged_on";
+
 /// What came of an order to restart.
 pub(super) enum Order {
-    /// Windows is to restart.
-    Taken,
+    /// Windows is to restart, after so long.
+    Taken(Duration),
     /// Nobody knows whether the order came: the wait tells.
     Unheard,
     /// It does not restart: how the step ends.
@@ -89,12 +92,11 @@ impl Pc {
         let order = self
             .order(&program.own, (&step, &params), before, &token)
             .await?;
-        let taken = match order {
-            Order::Taken => true,
-            Order::Unheard => false,
+        let (taken, delay) = match order {
+            Order::Taken(delay) => (true, delay),
+            Order::Unheard => (false, self.delay(&params)),
             Order::Not(end) => return self.ended(step, end, start).await,
         };
-        let delay = self.delay(&params);
         let wait = Wait {
             step: step.clone(),
             params,
@@ -143,8 +145,12 @@ impl Pc {
         self.ended(step, end, start).await
     }
 
-    /// Returns how long after the order Windows restarts.
+    /// Returns how long after the order Windows restarts at the latest: where somebody may be
+    /// logged on.
     fn delay(&self, params: &Map<String, Value>) -> Duration {
+        if params.get(EVEN_IF) == Some(&Value::Bool(false)) {
+            return self.shared.plan.limits.restart.delay;
+        }
         let minutes = params.get("grace_minutes").and_then(Value::as_u64);
         let grace = Duration::from_secs(minutes.unwrap_or(0).min(60) * 60);
         grace.max(self.shared.plan.limits.restart.delay)
@@ -179,16 +185,36 @@ impl Pc {
         })
         .await?;
         let message = params.get("message").cloned().unwrap_or_default();
-        let seconds = self.delay(params).as_secs().max(2);
-        let asked = json!({"delay_seconds": seconds, "message": message});
+        let (longest, at_once) = (self.delay(params), self.shared.plan.limits.restart.delay);
+        let seconds = |delay: Duration| delay.as_secs().max(2);
+        let asked = json!({
+            "delay_seconds": seconds(longest),
+            "at_once_seconds": seconds(at_once),
+            "message": message,
+            EVEN_IF: params.get(EVEN_IF) == Some(&Value::Bool(true)),
+        });
         let asked = asked.as_object().cloned().unwrap_or_default();
         let request = own_request(&own.restart, asked);
         let end = self.send(&request, OWN_DEADLINE, token).await;
-        Ok(judge_order(end))
+        let empty = matches!(&end, StepEnd::Answered { answer }
+            if answer.get("users").and_then(Value::as_u64) == Some(0));
+        Ok(judge_order(end, if empty { at_once } else { longest }))
     }
 }
 
-fn judge_order(end: StepEnd) -> Order {
+/// Why nothing was ordered, if the PC found somebody at it.
+fn not_alone(answer: &Value) -> Option<Order> {
+    let not_asked = answer.get("code") == Some(&Value::Null);
+    let who = match answer.get("users").and_then(Value::as_u64) {
+        Some(1) => "somebody is logged on".to_owned(),
+        Some(users) => format!("{users} people are logged on"),
+        None => "it is not known whether somebody is logged on".to_owned(),
+    };
+    let message = format!("{who}, so the PC was not restarted; it waits for its next restart");
+    not_asked.then(|| Order::Not(failed(SOMEBODY_LOGGED_ON, message)))
+}
+
+fn judge_order(end: StepEnd, delay: Duration) -> Order {
     let refused = |code: Option<i64>, message: String| {
         Order::Not(StepEnd::Failed {
             error_id: RESTART_REFUSED.to_owned(),
@@ -198,8 +224,10 @@ fn judge_order(end: StepEnd) -> Order {
     };
     match end {
         StepEnd::Answered { answer } => match answer.get("code").and_then(Value::as_i64) {
-            Some(0 | SHUTDOWN_IN_PROGRESS | SHUTDOWN_IS_SCHEDULED) => Order::Taken,
-            code => refused(code, "Windows did not take the order to restart".to_owned()),
+            Some(0 | SHUTDOWN_IN_PROGRESS | SHUTDOWN_IS_SCHEDULED) => Order::Taken(delay),
+            code => not_alone(&answer).unwrap_or_else(|| {
+                refused(code, "Windows did not take the order to restart".to_owned())
+            }),
         },
         StepEnd::Failed { code, message, .. } => refused(code, message),
         StepEnd::Unknown { .. } => Order::Unheard,

@@ -241,7 +241,7 @@ impl Pc {
         wait.since = Duration::ZERO;
         wait.started = Instant::now();
         match order {
-            Order::Taken => wait.taken = true,
+            Order::Taken(delay) => (wait.taken, wait.delay) = (true, delay),
             Order::Unheard => {}
             // It was never sent; the next look may find a better session.
             Order::Not(StepEnd::NotRun { .. }) => {}

@@ -27,7 +27,8 @@ pub use logon::{LOGON_REFUSED, kept_account};
 pub use next::{MAX_CONNECTS, MAX_STARTS, lanes, next};
 pub use preflight::Preflight;
 pub use reboot::{
-    DID_NOT_RESTART, NOT_BACK, NOT_ORDERED, OTHER_CONTROLLER, Ordered, RESTART_REFUSED, is_new_boot,
+    DID_NOT_RESTART, NOT_BACK, NOT_ORDERED, OTHER_CONTROLLER, Ordered, RESTART_REFUSED,
+    SOMEBODY_LOGGED_ON, is_new_boot,
 };
 use refusal::credential_not_asked;
 pub use refusal::{credential_proven, credential_refusal};

@@ -11,6 +11,8 @@ use crate::program::{Program, StepRun};
 
 /// The id of the end of a restart step: the PC refused the order.
 pub const RESTART_REFUSED: &str = "RestartRefused";
+/// The same: somebody is logged on, or that is not known, and it was not to restart then.
+pub const SOMEBODY_LOGGED_ON: &str = "SomebodyLoggedOn";
 /// The same: it answers, but never booted anew.
 pub const DID_NOT_RESTART: &str = "DidNotRestart";
 /// The same: it was not reached any more, or refused the account.
@@ -77,7 +79,7 @@ impl PcState {
         };
         match (end, id) {
             // The session is the old one still.
-            (_, Some(RESTART_REFUSED)) => return,
+            (_, Some(RESTART_REFUSED | SOMEBODY_LOGGED_ON)) => return,
             // It was given up for the wait, and connecting is what comes next.
             (_, Some(DID_NOT_RESTART)) => {
                 self.link = Link::None;

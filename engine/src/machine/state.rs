@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::evidence;
 use super::preflight::Preflight;
-use super::reboot::{NOT_ORDERED, Ordered, RESTART_REFUSED};
+use super::reboot::{NOT_ORDERED, Ordered, RESTART_REFUSED, SOMEBODY_LOGGED_ON};
 use crate::own::is_lock;
 
 /// Everything known of one PC in one run. Equal events give equal states.
@@ -318,7 +318,7 @@ impl PcState {
         // was not told to restart, or refused to, is as it was.
         let nothing = matches!(end, StepEnd::Failed { error_id, .. }
             if place == Place::Controller
-                || [RESTART_REFUSED, NOT_ORDERED].contains(&error_id.as_str()));
+                || [RESTART_REFUSED, SOMEBODY_LOGGED_ON, NOT_ORDERED].contains(&error_id.as_str()));
         let changed = ran && changes && !nothing;
         if changed {
             self.changed = true;

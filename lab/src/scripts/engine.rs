@@ -26,12 +26,27 @@ pub(super) fn boot(context: &mut StepContext<'_>) -> StepOutcome {
 
 /// Orders the restart.
 pub(super) fn restart(context: &mut StepContext<'_>) -> StepOutcome {
-    let delay = Duration::from_secs(context.number("delay_seconds").unwrap_or(5));
+    let users = context.pc.users.len();
+    let even = context.params.get("even_if_logged_on") == Some(&json!(true));
+    if users > 0 && !even {
+        let nothing = json!({ "ordered": false, "code": null, "users": users, "in_seconds": null });
+        return StepOutcome::Done(Ok(nothing));
+    }
+    let after = if users > 0 {
+        "delay_seconds"
+    } else {
+        "at_once_seconds"
+    };
+    let seconds = context.number(after).unwrap_or(5);
+    let delay = Duration::from_secs(seconds);
     if let Some(message) = context.text("message").map(str::to_owned) {
         context.pc.show(&message);
     }
     let code = context.pc.order_restart(delay, context.elevated);
-    StepOutcome::Done(Ok(json!({ "ordered": code == win32::OK, "code": code })))
+    let ordered = code == win32::OK;
+    StepOutcome::Done(Ok(json!({
+        "ordered": ordered, "code": code, "users": users, "in_seconds": seconds,
+    })))
 }
 
 /// Holds the PC for a run.

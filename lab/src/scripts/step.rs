@@ -120,6 +120,10 @@ pub(crate) fn base_duration(script: &str) -> Duration {
 
 /// Runs the handler of this script; `None` when the lab simulates none of that name.
 pub(crate) fn run(script: &str, context: &mut StepContext<'_>) -> Option<StepOutcome> {
+    let comes = |(during, _): &mut (String, _)| during == script;
+    if let Some((_, user)) = context.pc.comes_during.take_if(comes) {
+        context.pc.users.push(user);
+    }
     Some(match script {
         "disk-restore-guard/diagnose.ps1" => disk_restore_guard::diagnose::run(context),
         "disk-restore-guard/look-for-marker.ps1" => disk_restore_guard::marker::look(context),

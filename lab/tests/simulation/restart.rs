@@ -141,7 +141,9 @@ async fn boot(session: &mut dyn Session) -> Value {
 }
 
 async fn order(session: &mut dyn Session) -> Value {
-    let params = json!({ "delay_seconds": 5, "message": null });
+    let params = json!({
+        "delay_seconds": 5, "at_once_seconds": 5, "message": null, "even_if_logged_on": false,
+    });
     step(session, "engine/restart.ps1", params).await
 }
 

@@ -21,8 +21,13 @@ const REBOOT_DEADLINE: Duration = Duration::from_secs(20 * 60);
 /// The field of a script's answer that holds the secret which it made.
 const MADE: &str = "made";
 
-/// What a restart is given unless the playbook says otherwise: at once, and without a word.
-const REBOOT_DEFAULTS: [(&str, &str); 2] = [("grace_minutes", "0"), ("message", "none")];
+/// What a restart is given unless the playbook says otherwise: at once, without a word, and only
+/// where nobody is logged on.
+const REBOOT_DEFAULTS: [(&str, &str); 3] = [
+    ("grace_minutes", "0"),
+    ("message", "none"),
+    ("even_if_logged_on", "false"),
+];
 
 /// What runs.
 pub(crate) enum Run {

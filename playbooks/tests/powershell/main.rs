@@ -166,10 +166,12 @@ fn nothing_of_a_message_ends_its_argument() {
     let quoted = text.find("[char]34").unwrap();
     let control = text.find("IsControl").unwrap();
     let trimmed = text.find(r"TrimEnd('\', ' ')").unwrap();
-    let used = text.find("ConvertTo-Argument $Params.message").unwrap();
+    let used = text.find("ConvertTo-Argument $Message").unwrap();
     assert!(control < quoted && quoted < trimmed && trimmed < used);
-    assert_eq!(text.matches("$Params.message").count(), 2);
-    assert!(text.contains("/t ' + [int]$Params.delay_seconds"));
+    assert_eq!(text.matches("$Params.message").count(), 1);
+    assert_eq!(text.matches("$Message").count(), 3);
+    assert!(text.contains("Start-Restart([int]$Seconds, "));
+    assert!(text.contains("/r /t ' + $Seconds + '"));
 }
 
 /// C# stands in few places, and calls of Windows what they are for.

@@ -291,11 +291,11 @@ fn a_restart_is_given_what_it_takes() {
     };
     assert_eq!(
         params("restart"),
-        json!({"grace_minutes": 5, "message": "Join PC-001"})
+        json!({"grace_minutes": 5, "message": "Join PC-001", "even_if_logged_on": false})
     );
     assert_eq!(
         params("second"),
-        json!({"grace_minutes": 0, "message": null})
+        json!({"grace_minutes": 0, "message": null, "even_if_logged_on": false})
     );
     situation.params.insert("grace_minutes".into(), json!(61));
     let restart = step(&rung.steps, "restart");

@@ -176,7 +176,7 @@ fn the_good_one_is_read_whole() {
     assert_eq!(restart.deadline, Duration::from_secs(20 * 60));
     assert_eq!(second.deadline, Duration::from_secs(40 * 60));
     let given: Vec<_> = second.with.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(given, ["grace_minutes", "message"]);
+    assert_eq!(given, ["grace_minutes", "message", "even_if_logged_on"]);
 }
 
 #[test]
