@@ -292,6 +292,12 @@ const OBSTACLES: &[Obstacle] = &[
             active: true,
         });
     }),
+    // The seeds' own product: nothing but its name in the list of programs is known of it.
+    ("write-filter", |machine| {
+        let key = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\{1}\DisplayName";
+        let name = json!("HD革命/WinProtector Ver.8");
+        machine.registry.insert(key.to_owned(), name);
+    }),
     ("power", |machine| {
         machine.battery = Some(Battery {
             percent: 20,

@@ -118,7 +118,7 @@ async fn answer(process: Process<'_>, request: &Request) -> Option<Value> {
     let outcome = match name.as_deref() {
         Some(script) => {
             pc.work(scripts::base_duration(script)).await;
-            simulate(process, script, &request.params)
+            simulate(process, script, request)
         }
         None => None,
     };
@@ -143,7 +143,7 @@ async fn answer(process: Process<'_>, request: &Request) -> Option<Value> {
 fn simulate(
     process: Process<'_>,
     script: &str,
-    params: &Map<String, Value>,
+    request: &Request,
 ) -> Option<(StepOutcome, Vec<String>)> {
     let Process { pc, id, user } = process;
     let mut machine = pc.machine();
@@ -155,7 +155,8 @@ fn simulate(
         user,
         process: id,
         elevated,
-        params,
+        script: std::str::from_utf8(&request.script).unwrap_or_default(),
+        params: &request.params,
         now: now(),
     };
     let outcome = scripts::run(script, &mut context)?;

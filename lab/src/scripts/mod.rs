@@ -2,6 +2,7 @@
 
 mod disk_restore_guard;
 mod engine;
+mod freeze_signs;
 mod local_admin_access;
 mod logon_black_screen;
 mod machine_password_age;

@@ -24,6 +24,8 @@ pub(crate) struct StepContext<'c> {
     pub(crate) process: u64,
     /// Whether the account that runs the step is a full administrator.
     pub(crate) elevated: bool,
+    /// The script's text, as it was sent.
+    pub(crate) script: &'c str,
     /// The step's parameters.
     pub(crate) params: &'c Map<String, Value>,
     /// The domain's time.

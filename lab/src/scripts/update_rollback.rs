@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::{StepContext, StepOutcome};
+use super::{StepContext, StepOutcome, freeze_signs};
 use crate::machine::Machine;
 use crate::servicing::{Package, Removal, Task, UNINSTALL_PENDING};
 use crate::win32;
@@ -142,10 +142,9 @@ pub(super) fn safety(context: &mut StepContext<'_>) -> StepOutcome {
     let pc = &*context.pc;
     let filter = pc.write_filter.as_ref().filter(|filter| filter.active);
     let uwf = filter.is_some_and(|filter| filter.product == "uwf");
-    let others: Vec<_> = (filter.iter())
-        .filter(|filter| filter.product != "uwf")
-        .map(|filter| filter.product.clone())
-        .collect();
+    let mut others = freeze_signs::products(context.script, pc);
+    let other = filter.iter().filter(|filter| filter.product != "uwf");
+    others.extend(other.map(|filter| filter.product.clone()));
     let percent = pc.battery.map(|battery| battery.percent);
     StepOutcome::Done(Ok(json!({
         "users": { "active": pc.users.len(), "disconnected": 0 },

@@ -14,58 +14,7 @@ param($Params)
 #include rotation.ps1
 #include uwf.ps1
 #include marker.ps1
-
-# Lists the names of the products in the list of installed programs, of 64 and of 32 bits.
-function Get-ProgramNames {
-    $names = New-Object System.Collections.ArrayList
-    foreach ($place in 'SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall', 'SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall') {
-        $list = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($place)
-        if ($null -eq $list) { continue }
-        try {
-            foreach ($entry in $list.GetSubKeyNames()) {
-                $program = $list.OpenSubKey($entry)
-                if ($null -eq $program) { continue }
-                try { $name = $program.GetValue('DisplayName') } finally { $program.Close() }
-                if ($name) { [void]$names.Add([string]$name) }
-            }
-        } finally {
-            $list.Close()
-        }
-    }
-    return $names.ToArray()
-}
-
-# Lists the drivers that stand between Windows and its volumes.
-function Get-VolumeFilters {
-    $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Control\Class\{71a27cdd-812a-11d0-bec7-08002be2092f}')
-    if ($null -eq $key) { return @() }
-    try { return @($key.GetValue('UpperFilters')) + @($key.GetValue('LowerFilters')) | Where-Object { $_ } } finally { $key.Close() }
-}
-
-# Tells whether there is such a service or driver, and it may start.
-function Test-MayStart([string]$Name) {
-    $opened = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Services\' + $Name)
-    if ($null -eq $opened) { return $false }
-    # 4 is disabled.
-    try { return $opened.GetValue('Start') -ne 4 } finally { $opened.Close() }
-}
-
-# Tells whether a sign of a product is there.
-function Test-Signature($Signature, $Programs, $Filters) {
-    $name = [string]$Signature.name
-    switch ([string]$Signature.kind) {
-        'service' { return (Test-MayStart $name) }
-        'filter' { return (@($Filters) -contains $name) }
-        'program' { return (@($Programs | Where-Object { $_ -like $name }).Count -gt 0) }
-        'key' {
-            $opened = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($name)
-            if ($null -eq $opened) { return $false }
-            $opened.Close()
-            return $true
-        }
-    }
-    return $false
-}
+#include freeze-signs.ps1
 
 $computer = [PSCustomObject][ordered]@{ name = $null; domain = $null; part_of_domain = $null; domain_role = $null; model = $null }
 $system = Invoke-Probe 'computer' { Get-CimInstance -ClassName Win32_ComputerSystem -OperationTimeoutSec 10 }
@@ -109,10 +58,7 @@ $uwf = Invoke-Probe 'uwf' { Get-Uwf }
 
 # The operator's own signs come as one text.
 $signatures = New-Object System.Collections.ArrayList
-foreach ($line in @($Params.signatures)) {
-    $part = ([string]$line) -split ' ', 5
-    [void]$signatures.Add([PSCustomObject]@{ product = $part[0]; layer = $part[1]; kind = $part[2]; sure = $part[3] -eq 'known'; name = $part[4] })
-}
+foreach ($signature in @(Get-FreezeSignatures)) { [void]$signatures.Add($signature) }
 $null = Invoke-Probe 'own-signatures' {
     if ($Params.own_signatures) {
         foreach ($part in ([string]$Params.own_signatures -split ',')) {

@@ -201,7 +201,9 @@ function Get-Power {
     Import-RestartSafetyApi
     $answer = [Fleetmend.RestartSafety]::Power()
     Assert-SafetyAnswer $answer
-    $power = [PSCustomObject][ordered]@{ on_battery = $answer.Line -eq 0; percent = $null; low = $null }
+    $power = [PSCustomObject][ordered]@{ on_battery = $null; percent = $null; low = $null }
+    # 255: unknown.
+    if (@(0, 1) -contains $answer.Line) { $power.on_battery = $answer.Line -eq 0 }
     # 255: unknown. 128: no battery.
     if ($answer.Flags -ne 255 -and ($answer.Flags -band 128) -eq 0) {
         if ($answer.Percent -le 100) { $power.percent = [long]$answer.Percent }

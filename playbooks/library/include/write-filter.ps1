@@ -1,20 +1,8 @@
-# Finds what may undo every change of this PC at its next start. Needs probe.ps1.
+# Finds what may undo every change of this PC at its next start. Needs probe.ps1 and
+# freeze-signs.ps1.
 #
-# Microsoft's filters say themselves whether they are in force. Of other makers' products only the
-# service or driver shows: whether the disk is frozen now, their own consoles alone can tell.
-
-# Names of services and drivers, each with the product. No identifier of HD Kakumei/WinProtector
-# is known.
-function Get-FreezeSignatures {
-    return @(
-        @{ name = 'DeepFrz'; product = 'deep-freeze' }
-        @{ name = 'DFServ'; product = 'deep-freeze' }
-        @{ name = 'DfDiskLo'; product = 'deep-freeze' }
-        @{ name = 'diskpt'; product = 'shadow-defender' }
-        @{ name = 'ewf'; product = 'enhanced-write-filter' }
-        @{ name = 'fbwf'; product = 'file-based-write-filter' }
-    )
-}
+# Microsoft's filters say themselves whether they are in force. Of other makers' products only that
+# they are there shows: whether the disk is frozen now, their own consoles alone can tell.
 
 # Tells what is there. uwf_enabled: whether the Unified Write Filter is in force in this life of
 # Windows; null, this Windows has none. products: others that start with Windows, without repeats.
@@ -32,12 +20,12 @@ function Get-WriteFilter {
         if (-not $none -and @(-2147217394, -2147217392) -notcontains $code) { throw }
     }
     $found = New-Object System.Collections.ArrayList
+    $programs = @(Get-ProgramNames)
+    $filters = @(Get-VolumeFilters)
     foreach ($signature in @(Get-FreezeSignatures)) {
-        $opened = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Services\' + $signature.name)
-        if ($null -eq $opened) { continue }
-        try { $start = $opened.GetValue('Start') } finally { $opened.Close() }
-        # 4 is disabled.
-        if ($start -ne 4 -and -not $found.Contains($signature.product)) { [void]$found.Add($signature.product) }
+        # An image that is shared is served to PCs that keep what is theirs, too.
+        if ($signature.layer -ne 'disk' -or $found.Contains([string]$signature.product)) { continue }
+        if (Test-Signature $signature $programs $filters) { [void]$found.Add([string]$signature.product) }
     }
     $answer.products = $found.ToArray()
     return $answer

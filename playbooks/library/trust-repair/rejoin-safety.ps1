@@ -15,6 +15,7 @@ param($Params)
 #include membership.ps1
 #include local-account.ps1
 #include restart-safety.ps1
+#include freeze-signs.ps1
 #include write-filter.ps1
 #include firewall.ps1
 

@@ -7,6 +7,7 @@ param($Params)
 
 #include probe.ps1
 #include restart-safety.ps1
+#include freeze-signs.ps1
 #include write-filter.ps1
 
 $users = Invoke-Probe 'users' { Get-SignedInUsers }

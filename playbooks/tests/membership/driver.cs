@@ -35,5 +35,12 @@ public static class Driver
                 "example.jp", "PC-001", "", "dc01.example.jp", "join", "EXAMPLE", password);
             System.Console.Error.WriteLine("logon={0} code={1} made={2}", answer.Logon, answer.Code, answer.Made);
         }
+        // user@domain: PowerShell hands the domain that is not there over as "".
+        using (Fleetmend.ProvisionText password = new Fleetmend.ProvisionText(8))
+        {
+            password.Append('x');
+            Fleetmend.Provision.Make(
+                "example.jp", "PC-001", "", "dc01.example.jp", "join@example.jp", "", password);
+        }
     }
 }

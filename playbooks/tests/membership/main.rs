@@ -100,6 +100,13 @@ fn pcs_are_joined_by_the_calls_that_the_page_names() {
         "revert".to_owned(),
         "free blank=1".to_owned(),
         "close token=1".to_owned(),
+        "logon name=join@example.jp domain=null password=x kind=9 provider=3".to_owned(),
+        "impersonate token=1".to_owned(),
+        "provision domain=example.jp machine=PC-001 unit=null dc=dc01.example.jp options=2 blob=0 bytes=0"
+            .to_owned(),
+        "revert".to_owned(),
+        "free blank=1".to_owned(),
+        "close token=1".to_owned(),
     ];
     assert_eq!(calls.lines().collect::<Vec<_>>(), expected);
     assert!(told.contains("request=2713\nno-blob=13\n"), "{told}");

@@ -49,6 +49,16 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "decides on text",
         "$_ -like $name",
     ),
+    (
+        "trust-repair/rejoin-safety.ps1",
+        "decides on text",
+        "$_ -like $name",
+    ),
+    (
+        "update-rollback/safety.ps1",
+        "decides on text",
+        "$_ -like $name",
+    ),
 ];
 
 /// Parts of scripts that hold C#, each with what it may call of Windows.

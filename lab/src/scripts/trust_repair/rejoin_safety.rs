@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Domain, DomainController};
 use crate::machine::{Machine, PendingMembership, Profile};
-use crate::scripts::{StepContext, StepOutcome};
+use crate::scripts::{StepContext, StepOutcome, freeze_signs};
 use crate::{secure_channel, win32};
 
 /// Where Group Policy notes the PC's account. A test may put another value there, or null.
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &mut StepContext<'_>) -> StepOutcome {
         "pending": pending(pc),
         "power": power(pc),
         "bitlocker_protection": pc.bitlocker.status(),
-        "write_filter": write_filter(pc),
+        "write_filter": write_filter(pc, context.script),
         "firewall": {
             "sessions": [{ "port": 5985, "remote": "10.20.0.250" }],
             "private": admits(pc, Profile::Private),
@@ -160,15 +160,17 @@ fn power(pc: &Machine) -> Value {
     })
 }
 
-fn write_filter(pc: &Machine) -> Value {
+fn write_filter(pc: &Machine, script: &str) -> Value {
     let filter = pc.write_filter.as_ref();
     let uwf = filter.filter(|filter| filter.product.eq_ignore_ascii_case("uwf"));
     let others = filter
         .filter(|_| uwf.is_none())
-        .map(|filter| &filter.product);
+        .map(|filter| filter.product.clone());
+    let mut products = freeze_signs::products(script, pc);
+    products.extend(others);
     json!({
         "uwf_enabled": uwf.map(|filter| filter.active),
-        "products": others.into_iter().collect::<Vec<_>>(),
+        "products": products,
     })
 }
 

@@ -21,7 +21,9 @@ function Test-Credential([string]$Server, [System.Net.NetworkCredential]$Credent
             if ($exception.ErrorCode -ne 49) { break }
             # The controller's own diagnostic, "... data 52e, v1db1": Win32 in hex, not translated.
             if ([string]$exception.ServerErrorMessage -match ', data ([0-9a-fA-F]+),') {
-                return [Convert]::ToInt64($Matches[1], 16)
+                $refusal = [Convert]::ToInt64($Matches[1], 16)
+                # Refused without a reason is refused all the same.
+                if ($refusal -ne 0) { return $refusal }
             }
             # ERROR_LOGON_FAILURE: Kerberos refuses before the controller's LDAP says a word.
             return 1326L

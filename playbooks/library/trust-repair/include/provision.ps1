@@ -100,7 +100,9 @@ namespace Fleetmend
             {
                 // LOGON32_LOGON_NEW_CREDENTIALS, LOGON32_PROVIDER_WINNT50: nobody looks at the
                 // password before it is used over the network.
-                if (!LogonUserW(user, userDomain, text.Start, 9, 3, out token) || !ImpersonateLoggedOnUser(token))
+                // PowerShell hands null over as ""; user@domain wants none.
+                string at = string.IsNullOrEmpty(userDomain) ? null : userDomain;
+                if (!LogonUserW(user, at, text.Start, 9, 3, out token) || !ImpersonateLoggedOnUser(token))
                 {
                     answer.Logon = (uint)Marshal.GetLastWin32Error();
                     return answer;
