@@ -1,7 +1,7 @@
 //! A wrong password of a PC's own account is shown to each PC once, over all transports; one of a
 //! domain is shown to one PC, whoever else works on this machine.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::ffi::OsString;
 #[cfg(unix)]

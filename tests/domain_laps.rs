@@ -1,7 +1,7 @@
 //! On a real domain LAPS gives each member its own password, and a wrong one is tried once.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::ffi::OsString;
 

@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    audit, check, completion, demo, directory, exec, handoff, inventory, lab, playbook, resume,
-    run, runs, show, vault,
+    audit, check, completion, demo, directory, doctor, exec, handoff, inventory, lab, playbook,
+    resume, run, runs, show, vault,
 };
 use crate::error::CliError;
 use crate::exit_code;
@@ -72,6 +72,7 @@ fn dispatch(command: &Command, printer: &Printer) -> Result<u8, CliError> {
         Command::Run(args) => block_on(run::cmd_run(args, printer)),
         Command::Check(args) => block_on(check::cmd_check(args, printer)),
         Command::Resume(args) => block_on(resume::cmd_resume(args, printer)),
+        Command::Doctor(args) => block_on(doctor::cmd_doctor(args, printer)),
         Command::Exec(args) => block_on(exec::cmd_exec(args, printer)),
         Command::Demo(args) => block_on(demo::cmd_demo(args, printer)),
         Command::Lab(args) => block_on(lab::cmd_lab(args, printer)),

@@ -94,6 +94,7 @@ pub(crate) enum Command {
     Inventory(commands::inventory::InventoryCommandArgs),
     Directory(commands::directory::DirectoryCommandArgs),
     Playbook(commands::playbook::PlaybookArgs),
+    Doctor(commands::doctor::DoctorArgs),
     Vault(commands::vault::VaultArgs),
     Runs(commands::runs::RunsArgs),
     Show(commands::show::ShowArgs),

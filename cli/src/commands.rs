@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod demo;
 pub(crate) mod directory;
+pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod handoff;
 pub(crate) mod inventory;

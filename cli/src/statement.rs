@@ -74,51 +74,46 @@ impl Statement<'_> {
         );
         let mut text = columns.map_or(head.clone(), |columns| wrap(&head, 2, columns.into()));
         text.push('\n');
+        for (label, fact) in self.facts() {
+            let line = format!("  {label:<9} {fact}");
+            let line = columns.map_or(line.clone(), |columns| wrap(&line, 12, columns.into()));
+            let _ = writeln!(text, "{line}");
+        }
+        text
+    }
+
+    /// Returns the facts, each with its label.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let check = self.mode == RunMode::Check;
         let what = if check {
             "diagnose only; nothing on any PC is changed"
         } else {
             "diagnose, repair what is broken, verify; healthy PCs are not touched"
         };
-        let mut line = |label: &str, fact: &str| {
-            let line = format!("  {label:<9} {fact}");
-            let line = columns.map_or(line.clone(), |columns| wrap(&line, 12, columns.into()));
-            let _ = writeln!(text, "{line}");
-        };
-        line("mode", what);
-        line("PCs", &self.pcs());
-        line("log on as", &self.log_on());
-        if let Some(text) = unverified(self.hosts) {
-            line("TLS", &text);
-        }
-        if let Some(directory) = &self.directory {
-            line("directory", &directory.text());
-        }
+        let mut facts = vec![
+            ("mode", what.to_owned()),
+            ("PCs", self.pcs()),
+            ("log on as", self.log_on()),
+        ];
+        facts.extend(unverified(self.hosts).map(|text| ("TLS", text)));
+        let directory = self.directory.as_ref();
+        facts.extend(directory.map(|directory| ("directory", directory.text())));
         // In a check, too: it is what a run with the same arguments could do.
         for (what, may_run, left_out) in self.rungs() {
-            line("repairs", &format!("{what}{may_run}"));
+            facts.push(("repairs", format!("{what}{may_run}")));
             if !left_out.is_empty() {
-                line("left out", &format!("{what}{left_out}"));
+                facts.push(("left out", format!("{what}{left_out}")));
             }
         }
-        if let Some(text) = self.restarts() {
-            line("restarts", &text);
-        }
-        for (label, text) in pace::lines(self.pace, self.hosts.len()) {
-            line(label, &text);
-        }
-        for text in self.switched_on() {
-            line("allowed", &text);
-        }
-        if let Some(text) = self.without_playbook() {
-            line("skipped", &text);
-        }
-        line("secrets", &self.secrets());
-        for (label, text) in self.reach.iter().flat_map(Reach::lines) {
-            line(label, &text);
-        }
-        line("journal", &self.journal);
-        text
+        facts.extend(self.restarts().map(|text| ("restarts", text)));
+        facts.extend(pace::lines(self.pace, self.hosts.len()));
+        let allowed = self.switched_on();
+        facts.extend(allowed.into_iter().map(|text| ("allowed", text)));
+        facts.extend(self.without_playbook().map(|text| ("skipped", text)));
+        facts.push(("secrets", self.secrets()));
+        facts.extend(self.reach.iter().flat_map(Reach::lines));
+        facts.push(("journal", self.journal.clone()));
+        facts
     }
 
     /// Returns the question after the statement.

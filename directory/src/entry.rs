@@ -45,6 +45,12 @@ impl Entry {
         self.first(name).map(Vec::as_slice)
     }
 
+    /// Returns every value; none if the attribute did not come.
+    pub(crate) fn all(&self, name: &str) -> &[Vec<u8>] {
+        let values = self.values.get(&name.to_ascii_lowercase());
+        values.map_or(&[], Vec::as_slice)
+    }
+
     /// Returns the first value as text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.bytes(name)?).ok()

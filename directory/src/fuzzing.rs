@@ -11,6 +11,8 @@ use crate::{security_descriptor, sid};
 /// was one. Nothing may panic, whatever a controller sends.
 pub fn read_entry(bytes: &[u8]) -> bool {
     let _ = security_descriptor::owner(bytes);
+    let token = ["S-1-1-0".to_owned()].into();
+    let _ = security_descriptor::may_use_right(bytes, &[7; 16], &token);
     let _ = sid::sid_text(bytes);
     let _ = LogonRefusal::from_diagnostic(&String::from_utf8_lossy(bytes));
     let Ok((_, tag)) = parse_tag(bytes) else {

@@ -22,6 +22,7 @@ fn the_first_help_shows_commands_examples_and_exit_codes() {
       inventory   Show what was understood of an inventory, or make one of the directory
       directory   Ask the directory about a computer, its LAPS password or an account
       playbook    Show, check and export playbooks
+      doctor      Look before a run at what would go wrong; changes nothing and logs on to no PC
       vault       Keep passwords in one encrypted file, which the `age` program opens too
       runs        List past runs, the newest first
       show        Show a past run again

@@ -1,0 +1,201 @@
+//! What the directory tells: clocks, computer accounts, LAPS.
+
+use std::sync::Arc;
+
+use fleetmend_directory::{LapsReading, Rights};
+use fleetmend_model::{Host, HostName};
+use futures::StreamExt as _;
+use serde_json::Value;
+
+use super::finding::Finding;
+use crate::directory::{Open, ask};
+use crate::statement::pcs_named;
+
+/// Questions under way at once: a controller has others to serve.
+const AT_ONCE: usize = 8;
+/// How far clocks may be apart for Kerberos, in seconds.
+const KERBEROS: i64 = 300;
+
+/// The controller's clock against ours, and whether it can be written to.
+pub(super) fn clock(open: &Open) -> Vec<Finding> {
+    let proof = &open.proof;
+    let dc = &proof.dc;
+    let mut findings = Vec::new();
+    findings.push(match proof.clock_ahead.map(|ahead| ahead.as_secs()) {
+        None => Finding::warning("clock", format!("{dc} does not tell its time")),
+        Some(ahead) if ahead.abs() > KERBEROS => Finding::failed(
+            "clock",
+            format!("{dc} is {ahead} s ahead of this computer; Kerberos allows {KERBEROS} s"),
+        )
+        .then("set this computer's clock, or the controller's; then look again"),
+        Some(ahead) => Finding::ok("clock", format!("{dc} is {ahead} s ahead of this computer")),
+    });
+    let known = proof.controllers.len();
+    let told = format!("{known} known, {dc} answered");
+    findings.push(if proof.read_only {
+        Finding::failed("controllers", format!("{told}; it is read-only"))
+            .then("name one that can be written to: --directory-server HOST")
+    } else if proof.synchronized == Some(false) {
+        Finding::warning(
+            "controllers",
+            format!("{told}; it has not finished its first synchronisation"),
+        )
+    } else {
+        Finding::ok("controllers", told)
+    });
+    findings
+}
+
+/// Which of these PCs have an account, and whether it is enabled.
+pub(super) async fn computers(open: &Open, hosts: &[Arc<Host>]) -> Vec<Finding> {
+    let answers: Vec<(HostName, Option<Value>)> = futures::stream::iter(hosts)
+        .map(|host| async move {
+            let read = open.directory.computer_alone(&name_of(host), &ask()).await;
+            (host.name.clone(), read.ok())
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let with = |wanted: fn(&Value) -> bool| -> Vec<&HostName> {
+        let of = answers.iter();
+        of.filter(|(_, answer)| answer.as_ref().is_some_and(wanted))
+            .map(|(name, _)| name)
+            .collect()
+    };
+    let found = with(|answer| answer.get("found") == Some(&Value::Bool(true)));
+    let missing = with(|answer| answer.get("found") == Some(&Value::Bool(false)));
+    let disabled = with(|answer| answer.get("enabled") == Some(&Value::Bool(false)));
+    let count = hosts.len();
+    let mut findings = vec![Finding::ok(
+        "computers",
+        format!(
+            "{} of {count} asked have an account that this one sees",
+            found.len()
+        ),
+    )];
+    if !missing.is_empty() {
+        findings.push(
+            Finding::warning("computers", format!("no account: {}", pcs_named(missing)))
+                .then("deleted, renamed, or hidden from this account: fleetmend directory show PC"),
+        );
+    }
+    if !disabled.is_empty() {
+        findings.push(
+            Finding::warning("computers", format!("disabled: {}", pcs_named(disabled)))
+                .then("a run enables them only with --set enable_accounts=true"),
+        );
+    }
+    let silent = answers.iter().filter(|(_, answer)| answer.is_none());
+    let silent: Vec<&HostName> = silent.map(|(name, _)| name).collect();
+    if !silent.is_empty() {
+        findings.push(
+            Finding::warning(
+                "computers",
+                format!("could not be read: {}", pcs_named(silent)),
+            )
+            .then("see why: fleetmend directory show PC"),
+        );
+    }
+    findings
+}
+
+/// What the account that asks the directory may do to the PCs' accounts.
+pub(super) async fn rights(open: &Open, hosts: &[Arc<Host>]) -> Vec<Finding> {
+    let all: Vec<Rights> = futures::stream::iter(hosts)
+        .map(|host| async move { open.directory.rights(&name_of(host), &ask()).await.ok() })
+        .buffer_unordered(AT_ONCE)
+        .filter_map(|rights| async move { rights })
+        .collect()
+        .await;
+    let count = all.len();
+    let told = |of: fn(&Rights) -> Option<bool>| {
+        let may = all.iter().filter(|rights| of(rights) == Some(true)).count();
+        let unknown = all.iter().filter(|rights| of(rights).is_none()).count();
+        (may, unknown)
+    };
+    let user = &open.user;
+    let mut findings = Vec::new();
+    for (word, of, switch) in [
+        (
+            "reset the password of",
+            (|rights| rights.reset_password) as fn(&Rights) -> Option<bool>,
+            "",
+        ),
+        ("unlock", |rights| rights.unlock, ""),
+        (
+            "enable",
+            |rights| rights.enable,
+            " (only with --set enable_accounts=true)",
+        ),
+    ] {
+        let (may, unknown) = told(of);
+        let found = format!("{user} may {word} {may} of {count} accounts{switch}");
+        findings.push(match (may, unknown) {
+            _ if count == 0 => Finding::skipped("rights", "no account could be read"),
+            (_, unknown) if unknown > 0 => Finding::skipped(
+                "rights",
+                format!("{found}; of {unknown} that cannot be read"),
+            ),
+            (may, _) if may == count => Finding::ok("rights", found),
+            _ if word.starts_with("reset") => Finding::warning("rights", found)
+                .then("grant it on the PCs' unit, or those PCs need other rungs: docs/guide/domain-rights.md"),
+            _ => Finding::ok("rights", found),
+        });
+    }
+    findings
+}
+
+/// For how many PCs LAPS can be read.
+pub(super) async fn laps(open: &Open, hosts: &[Arc<Host>]) -> Finding {
+    let readings: Vec<&'static str> = futures::stream::iter(hosts)
+        .map(|host| async move {
+            let read = open.directory.laps(&name_of(host), None, &ask()).await;
+            read.map_or("not found", |laps| {
+                if laps.password().is_some() {
+                    return "readable";
+                }
+                match (&laps.windows, &laps.legacy) {
+                    (LapsReading::Encrypted { .. }, _) => "encrypted",
+                    (LapsReading::Unreadable { .. }, _) | (_, LapsReading::Unreadable { .. }) => {
+                        "hidden from this account"
+                    }
+                    (LapsReading::Malformed, _) | (_, LapsReading::Malformed) => {
+                        "not what LAPS writes"
+                    }
+                    _ => "nothing kept",
+                }
+            })
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let of = |word: &str| readings.iter().filter(|one| **one == word).count();
+    let mut told = vec![format!(
+        "readable for {} of {} asked",
+        of("readable"),
+        hosts.len()
+    )];
+    for word in [
+        "encrypted",
+        "hidden from this account",
+        "not what LAPS writes",
+        "nothing kept",
+        "not found",
+    ] {
+        if of(word) > 0 {
+            told.push(format!("{word}: {}", of(word)));
+        }
+    }
+    let told = told.join("; ");
+    match of("hidden from this account") {
+        0 => Finding::ok("LAPS", told),
+        _ => Finding::warning("LAPS", told)
+            .then("give the account the right to read them: docs/guide/domain-rights.md"),
+    }
+}
+
+/// What the directory knows the PC by.
+fn name_of(host: &Host) -> String {
+    let own = host.vars.get("computer_name").and_then(Value::as_str);
+    own.unwrap_or(&host.name.0).to_owned()
+}
