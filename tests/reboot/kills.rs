@@ -185,7 +185,10 @@ async fn killed(bench: &Bench, chance: &mut Chance, most: usize) -> usize {
     loop {
         let arguments = if begun {
             let all = ["resume", "--yes", "--output", "json", "--data-dir"];
-            with(with(Vec::new(), all), [bench.site.data()])
+            let all = with(with(Vec::new(), all), [bench.site.data()]);
+            // More often than a PC is shown a password whose answers were cut.
+            let user = bench.site.lab.local_credential().user.clone();
+            with(all, ["--try-again", &user])
         } else {
             let more = ["--max-reboots", "4", "--max-rebooting", "3"];
             bench.arguments("run", &more)

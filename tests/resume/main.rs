@@ -234,7 +234,9 @@ async fn killed(
     let mut untouchable: BTreeMap<String, usize> = BTreeMap::new();
     let ended = loop {
         let arguments = if begun {
-            resume_arguments(site)
+            // More often than a PC is shown a password whose answers were cut.
+            let user = site.lab.local_credential().user.clone();
+            with(resume_arguments(site), ["--try-again", &user])
         } else {
             run.to_vec()
         };
