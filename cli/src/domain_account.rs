@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleetmend_directory::{LogonRefusal, NotProbed};
+use fleetmend_directory::{LogonRefusal, NotProbed, Probe};
 use fleetmend_engine::{
     AccountName, AccountPolicy, CredentialSource as _, RunPlan, domain_account,
 };
@@ -154,6 +154,30 @@ async fn try_one(
         return Ok(());
     }
     let user = &credential.user;
+    let probe = spend(open, credential, budget).await?;
+    match probe.refusal {
+        None => {
+            printer.note(&format!(
+                "{} accepts {user}; lockout: {}",
+                probe.dc,
+                policy(&probe)
+            ));
+            Ok(())
+        }
+        Some(refusal) => Err(refused(user, &probe.dc, refusal, &policy(&probe))),
+    }
+}
+
+/// Tries an account by one logon within the budget of this machine, after reading how it stands.
+///
+/// # Errors
+/// It is spared, or could not be tried. That it is refused is part of the answer.
+pub(crate) async fn spend(
+    open: &Open,
+    credential: &Credential,
+    budget: &Budget,
+) -> Result<Probe, CliError> {
+    let user = &credential.user;
     let name = AccountName::of(user);
     let standing = open.directory.standing(user, &ask()).await;
     let standing = standing.map_err(|error| probing(error.into(), user))?;
@@ -176,18 +200,7 @@ async fn try_one(
         Err(NotProbed::Unanswered { .. }) => budget.refused(&name, None).await?,
         Err(_) => budget.untold(&name).await?,
     }
-    let probe = probe.map_err(|error| probing(error, user))?;
-    match probe.refusal {
-        None => {
-            printer.note(&format!(
-                "{} accepts {user}; lockout: {}",
-                probe.dc,
-                policy(&probe)
-            ));
-            Ok(())
-        }
-        Some(refusal) => Err(refused(user, &probe.dc, refusal, &policy(&probe))),
-    }
+    probe.map_err(|error| probing(error, user))
 }
 
 fn refused(user: &str, dc: &str, refusal: LogonRefusal, policy: &str) -> CliError {

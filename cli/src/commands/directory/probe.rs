@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::args::{CredentialsArgs, DirectoryArgs};
 use crate::credentials::CredentialsFile;
-use crate::directory::{Directory, Open, ask};
-use crate::directory_error::probing;
+use crate::directory::{Directory, Open};
+use crate::domain_account::spend;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::password;
@@ -56,12 +56,12 @@ pub(super) async fn cmd_probe(args: &ProbeArgs, printer: &Printer) -> Result<u8,
             ssh: None,
         }),
     };
-    let open = directory.open(&domain).await?;
+    let open = &directory.open(&domain).await?.clone();
     let probe = match &other {
         None => None,
         Some(credential) => {
-            let probe = open.directory.probe(credential, &ask()).await;
-            Some(probe.map_err(|error| probing(error, &credential.user))?)
+            let budget = directory.budget().await?;
+            Some(spend(open, credential, &budget).await?)
         }
     };
     let user = other.as_ref().map(|credential| credential.user.as_str());
