@@ -5,7 +5,6 @@
 //! can give again.
 
 pub mod ansible_vault;
-mod nearest;
 pub mod settings;
 mod source;
 pub mod sources;

@@ -21,8 +21,8 @@ pub use origin::{DEFAULT_VAULT, Origin};
 use credential::{Credentials, VaultUses};
 use reader::{Reader, get};
 
-use crate::nearest::nearest;
 use crate::template::Template;
+use fleetmend_yaml::nearest;
 
 const KEYS: &[&str] = &[
     "version",

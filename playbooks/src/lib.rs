@@ -11,7 +11,6 @@ mod decision;
 mod error;
 pub mod handoff;
 mod library;
-mod nearest;
 mod need;
 mod params;
 mod plan;

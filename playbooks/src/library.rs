@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::PlaybookErrors;
-use crate::nearest::nearest;
 use crate::read::playbook::read;
 use crate::source::{LIBRARY, Source, text};
 use crate::{Playbook, ScriptFile};
+use fleetmend_yaml::nearest;
 
 /// Returns the names of the shipped playbooks, sorted.
 pub fn library() -> Vec<&'static str> {

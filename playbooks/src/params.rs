@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::nearest::nearest;
 use crate::{Parameter, ParameterKind, Playbook};
+use fleetmend_yaml::nearest;
 
 /// Parameters that cannot be used, every one of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use fleetmend_yaml::{Entry, Map, Node, Position, Tag, Value};
 
 use super::error::{Problem, SettingsError};
-use crate::nearest::nearest;
 use crate::template::Template;
+use fleetmend_yaml::nearest;
 
 /// What was found wrong so far.
 pub(super) struct Reader<'a> {

@@ -4,9 +4,9 @@ use fleetmend_model::Platform;
 use fleetmend_yaml::{Document, Limits, Map, Node};
 
 use crate::error::Problem;
-use crate::nearest::nearest;
 use crate::read::playbook::LIMIT;
 use crate::read::reader::Reader;
+use fleetmend_yaml::nearest;
 
 /// The words for the platforms, in the order of [`PLATFORMS`].
 const WORDS: [&str; 2] = ["windows", "posix"];

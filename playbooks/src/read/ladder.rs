@@ -6,13 +6,13 @@ use std::time::Duration;
 use fleetmend_yaml::{Map, Node, Position};
 
 use crate::error::Problem;
-use crate::nearest::nearest;
 use crate::read::kinds::{Asked, without_made};
 use crate::read::names::{Answers, Visible};
 use crate::read::reader::Reader;
 use crate::read::rules::label;
 use crate::read::steps::{RUNG_STEP_KEYS, StepContext};
 use crate::{CauseKind, CauseRule, Localized, Need, Preflight, Rung, ScriptFile, SecretFrom, Step};
+use fleetmend_yaml::nearest;
 
 /// The causes that a rung can be for.
 pub(crate) struct Causes<'a> {

@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::condition::{is_global, template_names};
 use crate::consult::DIRECTORY;
 use crate::error::Problem;
-use crate::nearest::nearest;
 use crate::read::reader::Reader;
 use crate::{Expression, Localized, Parameter, ParameterKind, ScriptFile};
+use fleetmend_yaml::nearest;
 
 /// What is known of a host; what its `vars` are is the inventory's affair.
 const HOST: [&str; 6] = ["name", "address", "names", "groups", "vars", "history"];

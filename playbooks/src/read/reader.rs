@@ -5,9 +5,9 @@ use std::time::Duration;
 use fleetmend_yaml::{Key, Map, Node, Position, Value};
 
 use crate::error::{PlaybookError, Problem};
-use crate::nearest::nearest;
 use crate::source::Source;
 use crate::{Expression, Localized};
+use fleetmend_yaml::nearest;
 
 /// Reads values out of nodes; what is wrong is kept, and `None` returned.
 pub(crate) struct Reader<'a> {

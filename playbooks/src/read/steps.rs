@@ -7,12 +7,12 @@ use fleetmend_yaml::{Key, Map, Node, Position};
 use serde_json::Value;
 
 use crate::error::Problem;
-use crate::nearest::nearest;
 use crate::read::kinds::Run;
 use crate::read::names::Visible;
 use crate::read::reader::Reader;
 use crate::read::scripts::Scripts;
 use crate::{Expression, ParameterKind, ScriptFile, SecretFrom, Step};
+use fleetmend_yaml::nearest;
 
 /// How long a step may take if the playbook does not say.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);

@@ -1,10 +1,8 @@
-//! What was probably meant.
+//! "Did you mean …?"
 
-/// Returns the candidate that is nearest to a word, if one is near.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+/// Returns the candidate that differs from a word by the fewest letters, if that is few enough
+/// for a slip.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
@@ -23,8 +21,11 @@ fn distance(a: &str, b: &str) -> usize {
         for (y, pair) in b.iter().zip(row.windows(2)) {
             let &[diagonal, above] = pair else { continue };
             let left = next.last().copied().unwrap_or(usize::MAX - 1);
-            let replaced = diagonal + usize::from(x != *y);
-            next.push(replaced.min(above + 1).min(left + 1));
+            next.push(
+                (diagonal + usize::from(x != *y))
+                    .min(above + 1)
+                    .min(left + 1),
+            );
         }
         row = next;
     }
@@ -36,10 +37,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_was_meant() {
-        let known = ["password", "user", "laps", "ssh"];
-        assert_eq!(nearest("pasword", known).as_deref(), Some("password"));
-        assert_eq!(nearest("usr", known).as_deref(), Some("user"));
-        assert_eq!(nearest("keytab", known), None);
+    fn finds_slips_only() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(nearest("whenn", ["kind", "when"]), Some("when".into()));
+        assert_eq!(nearest("steps", ["script", "when"]), None);
+        assert_eq!(nearest("x", []), None);
     }
 }
