@@ -15,7 +15,15 @@ use fleetmend_tests::{Site, finish, scripts, with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const CANARIES: [&str; 2] = ["kanaria-local-8Q2x7Lw", "kanaria-domain-5Zr9Tk3"];
+/// Of the PCs, of the domain, of a vault entry that nobody asks for, of a password in plain text.
+const CANARIES: [&str; 4] = [
+    "kanaria-local-8Q2x7Lw",
+    "kanaria-domain-5Zr9Tk3",
+    "kanaria-tresor-4Jh6Pm1",
+    "kanaria-klartext-2Wd8Vn5",
+];
+/// Is meant to be seen: were it found nowhere, neither would the others be.
+const DECOY: &str = "sperling-9Bq3Ys7";
 
 /// Every form in which a password could lie about: as it is, as UTF-16LE, and either in base64 at
 /// each of the three alignments.
@@ -201,6 +209,208 @@ async fn canaries_are_found_nowhere() {
         "{}",
         ended.out()
     );
+}
+
+/// The same where secrets come from credentials.yaml: from a vault and from a program.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn canaries_of_other_sources_are_found_nowhere() {
+    let kinds = [
+        TransportKind::WinrmHttp,
+        TransportKind::WinrmHttps,
+        TransportKind::Ssh,
+    ];
+    let scenarios = [Scenario::PasswordMismatch, Scenario::WrongLocalPassword];
+    let plans = kinds
+        .into_iter()
+        .flat_map(|kind| scenarios.map(|scenario| PcPlan::new(scenario).over(kind).japanese()));
+    let mut options = LabOptions::new(0, scripts());
+    options.mix = Mix::Plan(plans.collect());
+    options.local_password = Some(Secret::new(CANARIES[0].to_owned()));
+    options.domain_password = Some(Secret::new(CANARIES[1].to_owned()));
+    let site = Site::start(options).await;
+    make_vault(&site).await;
+    let user = &site.lab.local_credential().user;
+    let domain_user = &site.lab.domain_credential().user;
+    let file = site.path("domain.pw").display().to_string();
+    let text = format!(
+        "version: 1\nvaults:\n  default: {{file: tresor, key_file: key}}\ncredentials:\n  \
+         local-admin: {{user: '{user}', password: {{vault: local-admin}}}}\n  \
+         {DECOY}: {{user: '{domain_user}', password: {{command: [sh, -c, 'sleep 0.2; cat \"$0\"', '{file}']}}}}\n\
+         playbook: {{domain_credential: {DECOY}}}\n"
+    );
+    fs::write(site.path("credentials.yaml"), text).unwrap();
+    let temporary = site.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+
+    let mut run = words(&["run", "trust-repair", "-i"]);
+    run.push(site.path("lab.yaml").into());
+    run.extend(["--credentials".into(), site.path("credentials.yaml").into()]);
+    run.extend(["--data-dir".into(), site.data().into()]);
+    let more = [
+        "--connect-timeout",
+        "3s",
+        "--allow-credential-on-pcs",
+        "--yes",
+        "-vv",
+    ];
+    let mut command = site.command(with(with(run, more), ["--output", "jsonl"]));
+    let child = command.env("TMPDIR", &temporary).spawn().unwrap();
+    let ended = watched(child).await;
+    let out = ended.out();
+    assert!(
+        out.matches(r#""class":"repaired""#).count() >= 3,
+        "{out} {}",
+        ended.err()
+    );
+    assert_clean("standard output", &ended.stdout);
+    assert_clean("standard error", &ended.stderr);
+
+    let mut artefacts = vec![("the run's output", ended.stdout.clone())];
+    for (name, arguments) in [
+        ("show", &["show", "-o", "json"][..]),
+        ("runs", &["runs"]),
+        ("audit list", &["audit", "list", "-o", "json"]),
+        ("audit verify", &["audit", "verify"]),
+    ] {
+        let all = with(words(arguments), ["--data-dir"]);
+        let ended = site.run(with(all, [site.data()])).await;
+        assert_eq!(ended.code, Some(0), "{name}: {}", ended.err());
+        assert_clean(name, &ended.stderr);
+        artefacts.push((name, ended.stdout));
+    }
+    let mut handoff = words(&["handoff", "--output"]);
+    handoff.push(site.path("handoff").into());
+    handoff.extend(["--data-dir".into(), site.data().into()]);
+    let ended = site.run(handoff).await;
+    assert_clean("the hand-off", &[ended.stdout, ended.stderr].concat());
+    for folder in [site.data(), site.path("handoff"), temporary] {
+        let mut files = Vec::new();
+        if folder.exists() {
+            files_below(&folder, &mut files);
+        }
+        for file in files {
+            assert_clean(&file.display().to_string(), &fs::read(&file).unwrap());
+        }
+    }
+    let journal = fs::read(site.data().join("journal.sqlite")).unwrap();
+    artefacts.push(("the journal", journal));
+    for (place, bytes) in &artefacts {
+        assert_clean(place, bytes);
+    }
+    let decoys = artefacts.iter().filter(|(_, bytes)| {
+        let mut windows = bytes.windows(DECOY.len());
+        windows.any(|window| window == DECOY.as_bytes())
+    });
+    let decoys: Vec<&str> = decoys.map(|(place, _)| *place).collect();
+    assert_eq!(decoys, ["the run's output", "audit list", "the journal"]);
+}
+
+/// A password in plain text is not repeated by the error that refuses it; what a program prints
+/// before it fails is not, either.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_repeat_no_canary() {
+    let mut options = LabOptions::new(0, scripts());
+    options.mix = Mix::Plan(vec![PcPlan::new(Scenario::Healthy)]);
+    let site = Site::start(options).await;
+    let canary = CANARIES[3];
+    for (password, code) in [
+        (format!("{canary}"), 2),
+        (format!("{{file: {canary}, command: {canary}}}"), 2),
+        (
+            format!(
+                "{{command: [sh, -c, 'echo {}; echo {} >&2; exit 3']}}",
+                "$0", "$0"
+            ),
+            1,
+        ),
+    ] {
+        let text =
+            format!("version: 1\ncredentials:\n  local-admin: {{user: x, password: {password}}}\n");
+        let text = text.replace("exit 3']", &format!("exit 3', {canary}]"));
+        fs::write(site.path("credentials.yaml"), text).unwrap();
+        let mut run = words(&["check", "trust-repair", "-i"]);
+        run.push(site.path("lab.yaml").into());
+        run.extend(["--credentials".into(), site.path("credentials.yaml").into()]);
+        run.extend(["--data-dir".into(), site.data().into()]);
+        let ended = site.run(with(run, ["--yes", "-vv"])).await;
+        assert_eq!(ended.code, Some(code), "{}", ended.err());
+        assert_clean("an error", &[ended.stdout, ended.stderr].concat());
+    }
+}
+
+fn words(words: &[&str]) -> Vec<std::ffi::OsString> {
+    words.iter().map(Into::into).collect()
+}
+
+/// A vault that a key opens, with the password of the PCs and one that nobody asks for.
+#[cfg(target_os = "linux")]
+async fn make_vault(site: &Site) {
+    fs::write(site.path("spare.pw"), CANARIES[2]).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(site.path("spare.pw"), private).unwrap();
+    let (vault, key) = (site.path("tresor"), site.path("key"));
+    let mut init = words(&["vault", "init"]);
+    init.push(vault.clone().into());
+    init.extend(["--key-file".into(), key.clone().into()]);
+    let made = site.run(init).await;
+    assert_eq!(made.code, Some(0), "{}", made.err());
+    for (entry, file) in [("local-admin", "local.pw"), ("spare", "spare.pw")] {
+        let mut set = words(&["vault", "set", entry, "--password-file"]);
+        set.push(site.path(file).into());
+        set.extend(["--vault".into(), vault.clone().into()]);
+        set.extend(["--key-file".into(), key.clone().into()]);
+        let made = site.run(set).await;
+        assert_eq!(made.code, Some(0), "{}", made.err());
+        assert_clean("the vault's output", &[made.stdout, made.stderr].concat());
+    }
+    assert_clean("the vault", &fs::read(vault).unwrap());
+}
+
+/// Waits for the process, and looks meanwhile at the command lines and environments of it and of
+/// all that it starts.
+#[cfg(target_os = "linux")]
+async fn watched(child: tokio::process::Child) -> fleetmend_tests::Ended {
+    let id = child.id().unwrap();
+    let watched = tokio::spawn(finish(child));
+    let (mut looks, mut children) = (0, 0);
+    while !watched.is_finished() {
+        for process in family(id) {
+            for name in ["cmdline", "environ"] {
+                let place = format!("/proc/{process}/{name}");
+                if let Ok(bytes) = fs::read(&place) {
+                    looks += usize::from(!bytes.is_empty());
+                    children += usize::from(process != id && !bytes.is_empty());
+                    assert_clean(&place, &bytes);
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(looks > 10, "looked {looks} times only");
+    assert!(children > 0, "no program was seen that it started");
+    watched.await.unwrap()
+}
+
+/// A process and all below it.
+#[cfg(target_os = "linux")]
+fn family(id: u32) -> Vec<u32> {
+    let mut all = vec![id];
+    let mut next = 0;
+    while let Some(parent) = all.get(next) {
+        let tasks = fs::read_dir(format!("/proc/{parent}/task"));
+        for task in tasks.into_iter().flatten().flatten() {
+            let children = fs::read_to_string(task.path().join("children"));
+            let children = children.unwrap_or_default();
+            all.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|id| id.parse::<u32>().ok()),
+            );
+        }
+        next += 1;
+    }
+    all
 }
 
 /// Points the PC at `old` to `new` in an inventory of the lab.
