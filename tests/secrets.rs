@@ -315,7 +315,7 @@ async fn errors_repeat_no_canary() {
     let site = Site::start(options).await;
     let canary = CANARIES[3];
     for (password, code) in [
-        (format!("{canary}"), 2),
+        (canary.to_owned(), 2),
         (format!("{{file: {canary}, command: {canary}}}"), 2),
         (
             format!(
