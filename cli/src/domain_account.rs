@@ -190,6 +190,12 @@ pub(crate) async fn spend(
         read: now,
     };
     budget.learned(&name, learned).await?;
+    // Its own words say more than that its budget is spent.
+    if let Some(refusal) = account.and_then(|account| account.hopeless(now)) {
+        let (user, dc) = (user.clone(), open.domain.clone());
+        let error = NotProbed::Hopeless { user, dc, refusal };
+        return Err(probing(error, &credential.user));
+    }
     budget.leave(&name, user).await?;
     let probe = open.directory.probe(credential, &ask()).await;
     match &probe {

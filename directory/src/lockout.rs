@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::filter::escape;
 use crate::operation::Question;
 use crate::time::interval;
-use crate::{DirectoryError, Limit};
+use crate::{DirectoryError, Limit, LogonRefusal};
 
 /// When wrong passwords lock an account. Everything is none where our account may not read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,19 @@ pub struct AccountState {
 }
 
 impl AccountState {
+    /// Returns what any password would be told at this instant, if the account says so already.
+    pub fn hopeless(&self, now: Timestamp) -> Option<LogonRefusal> {
+        if self.locked {
+            Some(LogonRefusal::LockedOut)
+        } else if self.enabled == Some(false) {
+            Some(LogonRefusal::Disabled)
+        } else if self.expires.is_some_and(|expires| expires < now) {
+            Some(LogonRefusal::AccountExpired)
+        } else {
+            None
+        }
+    }
+
     /// Returns how many wrong passwords count at this instant: none once the window has passed
     /// since the last.
     pub fn counting(&self, policy: &LockoutPolicy, now: Timestamp) -> u32 {

@@ -277,16 +277,7 @@ fn allowed(
     now: Timestamp,
 ) -> Result<(), NotProbed> {
     let (user, dc) = (user.to_owned(), dc.to_owned());
-    let hopeless = if account.locked {
-        Some(LogonRefusal::LockedOut)
-    } else if account.enabled == Some(false) {
-        Some(LogonRefusal::Disabled)
-    } else if account.expires.is_some_and(|expires| expires < now) {
-        Some(LogonRefusal::AccountExpired)
-    } else {
-        None
-    };
-    if let Some(refusal) = hopeless {
+    if let Some(refusal) = account.hopeless(now) {
         return Err(NotProbed::Hopeless { user, dc, refusal });
     }
     let bad = account.counting(policy, now);
