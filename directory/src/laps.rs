@@ -207,6 +207,10 @@ pub fn parse(json: &[u8]) -> Option<LapsPassword> {
         p: String,
     }
     let json = json.strip_suffix(b"\0").unwrap_or(json);
+    // serde would take a list for the fields in their order, too.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
     let kept: Kept = serde_json::from_slice(json).ok()?;
     Some(LapsPassword {
         account: Some(kept.n),
@@ -268,6 +272,8 @@ mod tests {
         );
         assert_eq!(of(&[(PASSWORD, b"{}")]), LapsReading::Malformed);
         assert_eq!(of(&[(PASSWORD, b"\xff")]), LapsReading::Malformed);
+        let list = (PASSWORD, &br#"["a","1d8161b41c41cde","x"]"#[..]);
+        assert_eq!(of(&[list]), LapsReading::Malformed);
     }
 
     proptest! {
