@@ -61,7 +61,11 @@ pub fn ask_password(what: &str) -> Result<Secret, PromptError> {
         return Err(PromptError::NoTerminal { what: what() });
     }
     let _turn = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
+    // The question is seen only when nothing more is echoed: rpassword alone asks first, and shows
+    // what a quick typist or a script answers before it has turned the echo off.
+    let echo = EchoOff::begin();
     let typed = rpassword::prompt_password(format!("{}: ", what()));
+    drop(echo);
     let typed = typed.map_err(|source| PromptError::Unreadable {
         what: what(),
         source,
@@ -69,6 +73,48 @@ pub fn ask_password(what: &str) -> Result<Secret, PromptError> {
     match typed.is_empty() {
         true => Err(PromptError::Empty { what: what() }),
         false => Ok(Secret::new(typed)),
+    }
+}
+
+/// A terminal that echoes nothing until this is dropped.
+struct EchoOff {
+    #[cfg(unix)]
+    before: Option<(std::fs::File, rustix::termios::Termios)>,
+}
+
+impl EchoOff {
+    /// Turns the echo off where there is a terminal that can be asked; rpassword tells the faults.
+    #[cfg(unix)]
+    fn begin() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+        let off = || {
+            let terminal = std::fs::File::open("/dev/tty").ok()?;
+            let before = tcgetattr(&terminal).ok()?;
+            let mut silent = before.clone();
+            silent.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+            tcsetattr(&terminal, OptionalActions::Now, &silent).ok()?;
+            Some((terminal, before))
+        };
+        Self { before: off() }
+    }
+
+    /// The console of Windows has no such mode apart from rpassword's.
+    #[cfg(not(unix))]
+    fn begin() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(unix)]
+impl Drop for EchoOff {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+
+        if let Some((terminal, before)) = &self.before {
+            // A terminal that is gone needs no echo.
+            let _ = tcsetattr(terminal, OptionalActions::Now, before);
+        }
     }
 }
 
