@@ -57,6 +57,15 @@ pub(crate) async fn connect(
                 reason = why.to_string();
                 continue;
             }
+            // A reset is seen here or with the first message, whichever comes first.
+            Err(ConnectError::Unreachable {
+                why: UnreachableWhy::Closed,
+                source,
+                ..
+            }) => {
+                reason = source.map_or_else(String::new, |source| source.to_string());
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let result = match &target.proof {
