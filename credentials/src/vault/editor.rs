@@ -9,8 +9,8 @@ use super::entry::{Entry, EntryName};
 use super::error::VaultError;
 use super::header::Header;
 use super::lock::{Lock, Recipient, Unlock, Work};
-use super::opened::{Vault, read};
-use super::replace::{Disk, RealDisk, replace};
+use super::opened::{LIMIT, Vault, read};
+use super::replace::{Disk, RealDisk, ReplaceError, replace};
 use super::seal::seal;
 use super::target::Target;
 use super::write_lock::WriteLock;
@@ -53,8 +53,7 @@ impl Editor {
     /// Writes the vault, locked as it was.
     ///
     /// # Errors
-    /// The old vault is as it was; unless only the folder's names could not be synced, when
-    /// either may be there after the power is cut.
+    /// The old vault is as it was, but for [`VaultError::NotConfirmed`].
     pub fn save(self) -> Result<(), VaultError> {
         self.save_on(&RealDisk)
     }
@@ -167,9 +166,17 @@ fn write(
         Lock::Recipients(all) => all.iter().map(ToString::to_string).collect(),
     };
     let text = document.write();
-    let file = text.and_then(|text| seal(text.bytes(), lock));
-    file.and_then(|file| replace(target, &file, disk))
-        .map_err(|source| VaultError::Write { path, source })
+    let file = match text.and_then(|text| seal(text.bytes(), lock)) {
+        Ok(file) => file,
+        Err(source) => return Err(VaultError::Write { path, source }),
+    };
+    if file.len() as u64 > LIMIT {
+        return Err(VaultError::TooLong { path, limit: LIMIT });
+    }
+    replace(target, &file, disk).map_err(|error| match error {
+        ReplaceError::NotWritten(source) => VaultError::Write { path, source },
+        ReplaceError::NotConfirmed(source) => VaultError::NotConfirmed { path, source },
+    })
 }
 
 #[cfg(test)]

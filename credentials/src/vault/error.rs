@@ -8,8 +8,8 @@ use super::document::DocumentError;
 use super::header::LockKind;
 use super::key_file::KeyFileError;
 
-/// Something is wrong with a vault. Names the file, holds no secret; where writing failed, the old
-/// vault is as it was.
+/// Something is wrong with a vault. Names the file, holds no secret. Where writing failed, the old
+/// vault is as it was, but for [`VaultError::NotConfirmed`].
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// No such file.
@@ -39,6 +39,24 @@ pub enum VaultError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The new vault has taken the old one's place, but the disk did not confirm it.
+    #[error(
+        "wrote the vault {path}, but failed to make sure that it is there after a power failure"
+    )]
+    NotConfirmed {
+        /// The vault.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It would be longer than any vault may be, and could not be read again.
+    #[error("failed to write the vault {path}: it would be longer than {limit} bytes")]
+    TooLong {
+        /// The vault.
+        path: PathBuf,
+        /// How long a vault may be.
+        limit: u64,
     },
     /// It is longer than any vault.
     #[error("failed to open the vault {path}: it is longer than {limit} bytes")]

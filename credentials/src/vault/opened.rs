@@ -15,7 +15,7 @@ use super::lock::{Lock, Unlock};
 use super::seal::{look, open_all, open_part, unlock};
 
 /// No vault is longer, in bytes.
-const LIMIT: u64 = 16 * 1024 * 1024;
+pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// A vault as it was when it was opened: the encrypted file, its key, and where each entry
 /// stands in it. No password is held decrypted.

@@ -14,8 +14,19 @@ pub(super) trait Disk {
     fn sync(&self, file: &File) -> io::Result<()>;
     /// Lets a file take another's place.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Opens a folder to sync it later; nothing where no system has a need of that.
+    fn open_folder(&self, folder: &Path) -> io::Result<Option<File>>;
     /// Waits until the folder's names are on the disk.
-    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    fn sync_folder(&self, folder: &File) -> io::Result<()>;
+}
+
+/// Why nothing new is in the old file's place, or not surely.
+#[derive(Debug)]
+pub(super) enum ReplaceError {
+    /// The old file is as it was.
+    NotWritten(io::Error),
+    /// The new one is in its place; after a power failure the old one may be there again.
+    NotConfirmed(io::Error),
 }
 
 /// The disk as it is.
@@ -23,12 +34,34 @@ pub(super) struct RealDisk;
 
 /// Writes the bytes in the target's place. The caller holds the write lock, so a temporary file
 /// that is there was left by a process that was killed.
-pub(super) fn replace(target: &Target, bytes: &[u8], disk: &dyn Disk) -> io::Result<()> {
+pub(super) fn replace(target: &Target, bytes: &[u8], disk: &dyn Disk) -> Result<(), ReplaceError> {
+    let folder = exchange(target, bytes, disk).map_err(ReplaceError::NotWritten)?;
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    match disk.sync_folder(&folder) {
+        // Some network and user file systems have no such thing.
+        Err(error) if is_not_supported(&error) => Ok(()),
+        result => result.map_err(ReplaceError::NotConfirmed),
+    }
+}
+
+fn is_not_supported(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
+}
+
+/// Lets the new file take the old one's place; returns the folder, which is opened before: that
+/// it cannot be is found while nothing has changed.
+fn exchange(target: &Target, bytes: &[u8], disk: &dyn Disk) -> io::Result<Option<File>> {
     let old = match fs::metadata(&target.path) {
         Ok(old) => Some(old),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
+    let folder = disk.open_folder(&target.folder)?;
     let temporary = target.temporary();
     remove_if_there(&temporary)?;
     let written = write_new(&temporary, bytes, old.as_ref(), disk)
@@ -37,7 +70,7 @@ pub(super) fn replace(target: &Target, bytes: &[u8], disk: &dyn Disk) -> io::Res
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
-    disk.sync_folder(&target.folder)
+    Ok(folder)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -80,7 +113,7 @@ fn write_new(path: &Path, bytes: &[u8], old: Option<&Metadata>, disk: &dyn Disk)
 /// as when one of a group writes another's vault, the group can; where neither can, nobody but
 /// the writer gets at the file.
 #[cfg(unix)]
-fn keep_rights(file: &File, old: &Metadata) -> io::Result<()> {
+pub(super) fn keep_rights(file: &File, old: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 
     let new = file.metadata()?;
@@ -98,7 +131,7 @@ fn keep_rights(file: &File, old: &Metadata) -> io::Result<()> {
 /// Windows: the new file inherits the folder's access list.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the Unix twin can fail")]
-fn keep_rights(_: &File, _: &Metadata) -> io::Result<()> {
+pub(super) fn keep_rights(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -116,13 +149,17 @@ impl Disk for RealDisk {
     }
 
     #[cfg(unix)]
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+    fn open_folder(&self, folder: &Path) -> io::Result<Option<File>> {
+        File::open(folder).map(Some)
     }
 
     /// Windows: NTFS keeps names in its log, and a folder cannot be opened for this.
     #[cfg(not(unix))]
-    fn sync_folder(&self, _: &Path) -> io::Result<()> {
-        Ok(())
+    fn open_folder(&self, _: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    fn sync_folder(&self, folder: &File) -> io::Result<()> {
+        folder.sync_all()
     }
 }

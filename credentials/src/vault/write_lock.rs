@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::VaultError;
+use super::replace::keep_rights;
 use super::target::Target;
 
 /// How often is tried again.
@@ -36,10 +37,16 @@ impl WriteLock {
                 lock: lock.clone(),
                 source,
             };
-            if let Some(file) = try_take(&lock).map_err(failed)? {
-                return Ok(Self { path: lock, file });
+            let taken = try_take(&lock, &target.path);
+            let is_late = begun.elapsed() >= patience;
+            match taken {
+                Ok(Some(file)) => return Ok(Self { path: lock, file }),
+                // One of our group makes it at this moment: it is theirs before it is the group's.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_late => {}
+                Err(error) => return Err(failed(error)),
+                Ok(None) => {}
             }
-            if begun.elapsed() >= patience {
+            if is_late {
                 return Err(VaultError::Busy {
                     path: vault.to_owned(),
                     waited: patience,
@@ -61,20 +68,46 @@ impl Drop for WriteLock {
     }
 }
 
-fn try_take(path: &Path) -> io::Result<Option<File>> {
+fn try_take(path: &Path, vault: &Path) -> io::Result<Option<File>> {
+    let file = match make(path, vault) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            match OpenOptions::new().write(true).open(path) {
+                // It went between the two.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened?,
+            }
+        }
+        made => made?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(is_still_there(path, &file).then_some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Makes the lock file. Who may write the vault may lock it, also when this process is killed and
+/// leaves the file.
+fn make(path: &Path, vault: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
     let file = options.open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(is_still_there(path, &file).then_some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+    if let Ok(vault) = fs::metadata(vault) {
+        keep_rights(&file, &vault)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // A vault that may not be written is replaced all the same.
+            let mode = file.metadata()?.permissions().mode() | 0o600;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
     }
+    Ok(file)
 }
 
 /// Whether the path still names the file that was locked.
@@ -115,6 +148,23 @@ mod tests {
         drop(WriteLock::take(&vault, &target, Duration::ZERO).unwrap());
         if cfg!(unix) {
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_write_the_vault_may_lock_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let vault = folder.path().join("v");
+        fs::write(&vault, "").unwrap();
+        let target = Target::new(&vault).unwrap();
+        for (mode, expected) in [(0o660, 0o660), (0o600, 0o600), (0o440, 0o640)] {
+            fs::set_permissions(&vault, fs::Permissions::from_mode(mode)).unwrap();
+            let _held = WriteLock::take(&vault, &target, Duration::ZERO).unwrap();
+            let lock = fs::metadata(target.lock()).unwrap();
+            assert_eq!(lock.permissions().mode() & 0o777, expected);
         }
     }
 

@@ -121,6 +121,12 @@ pub(super) fn failed(error: VaultError) -> CliError {
                 .to_owned()
         }
         VaultError::Busy { .. } => "wait for it, and try again; nothing was changed".to_owned(),
+        VaultError::TooLong { .. } => {
+            "the vault is as it was; remove entries, or shorten notes".to_owned()
+        }
+        VaultError::NotConfirmed { .. } => {
+            "the new vault is in place: look at the disk, and keep what opened the old one".to_owned()
+        }
         VaultError::Write { .. } | VaultError::WriteLock { .. } => {
             "the vault is as it was".to_owned()
         }

@@ -25,7 +25,7 @@ struct Faulty {
     fault: Fault,
     /// How many bytes it takes.
     bytes: usize,
-    /// Which of sync, rename and sync of the folder fails, counted from 0.
+    /// Which of opening the folder, sync, rename and sync of the folder fails, counted from 0.
     step: Option<usize>,
     steps: Cell<usize>,
 }
@@ -47,15 +47,15 @@ impl Faulty {
         }
     }
 
-    fn fail(&self) -> io::Result<()> {
+    fn fail<T: Default>(&self) -> io::Result<T> {
         match self.fault {
             Fault::Full => Err(io::ErrorKind::StorageFull.into()),
-            Fault::Silent => Ok(()),
+            Fault::Silent => Ok(T::default()),
             Fault::Killed => std::panic::resume_unwind(Box::new("killed")),
         }
     }
 
-    fn step(&self, then: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    fn step<T: Default>(&self, then: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let now = self.steps.replace(self.steps.get() + 1);
         match self.step {
             Some(step) if step == now => self.fail(),
@@ -81,7 +81,11 @@ impl Disk for Faulty {
         self.step(|| RealDisk.rename(from, to))
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+    fn open_folder(&self, folder: &Path) -> io::Result<Option<File>> {
+        self.step(|| RealDisk.open_folder(folder))
+    }
+
+    fn sync_folder(&self, folder: &File) -> io::Result<()> {
         self.step(|| RealDisk.sync_folder(folder))
     }
 }
@@ -145,6 +149,9 @@ impl Bench {
         match std::panic::catch_unwind(saved) {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
+                let says_old = matches!(error, VaultError::Write { .. });
+                let expected = if says_old { "old" } else { "new" };
+                assert_eq!(self.password(), expected, "{error}");
                 let shown = self.path.display().to_string();
                 assert!(error.to_string().contains(&shown), "{error}");
                 false
@@ -181,15 +188,33 @@ fn a_write_cut_at_any_byte_leaves_the_old_vault() {
 #[test]
 fn every_other_step_leaves_the_old_or_the_new_vault() {
     for fault in [Fault::Full, Fault::Killed] {
-        for (step, after) in [(0, "old"), (1, "old"), (2, "new"), (3, "new")] {
+        for (step, after) in ["old", "old", "old", "new", "new"].into_iter().enumerate() {
             let bench = Bench::new();
             let said_so = bench.save(&Faulty::at(step, fault));
-            assert_eq!(said_so, step == 3, "{fault:?} at {step}");
+            assert_eq!(said_so, step == 4, "{fault:?} at {step}");
             assert_eq!(bench.password(), after, "{fault:?} at {step}");
             assert!(bench.save(&Faulty::after(usize::MAX, Fault::Full)));
             assert_eq!(bench.files(), ["v.vault"]);
         }
     }
+}
+
+#[test]
+fn no_vault_is_written_that_could_not_be_read_again() {
+    let bench = Bench::new();
+    let mut editor = bench.editor("new");
+    for number in 0..17 {
+        editor.set(Entry {
+            name: format!("n{number}").parse().unwrap(),
+            user: None,
+            password: Secret::new("p".into()),
+            note: Some(Secret::new("注".repeat(1024 * 1024 / 3))),
+            updated: Timestamp::UNIX_EPOCH,
+        });
+    }
+    let error = editor.save().unwrap_err();
+    assert!(matches!(error, VaultError::TooLong { .. }), "{error}");
+    assert_eq!(bench.password(), "old");
 }
 
 #[test]
