@@ -7,7 +7,6 @@
 //! at its deadline, and Ctrl-C reaches it through our cancel only.
 
 mod child;
-mod complaint;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,7 +25,6 @@ use super::ended;
 use super::password_text::{self, Unfit};
 use crate::{Found, Scope, Source, SourceError, Subject};
 use child::{Child, Output};
-use complaint::complaint;
 
 /// Programs that run at once, over all PCs: a vault's server refuses a thousand at a time, and
 /// this machine has other work.
@@ -139,7 +137,9 @@ impl CommandSource {
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            // A trace (`set -x`), a dump of headers, a token that was refused: what stands there
+            // may be a secret, and an error's text ends in the journal.
+            .stderr(Stdio::null());
         Child::start(command).map_err(|error| {
             let next = match error.kind() {
                 std::io::ErrorKind::NotFound => {
@@ -160,10 +160,9 @@ impl CommandSource {
             Some(code) => format!("it failed with exit code {code}"),
             None => format!("it failed ({status})"),
         };
-        Err(self.failed(match complaint(output) {
-            Some(line) => format!("{end}: {line}"),
-            None => end,
-        }))
+        let next =
+            "run it by hand: what it says on standard error may hold a secret, and is not kept";
+        Err(SourceError::new(self.describe(), end, next))
     }
 
     fn late(&self, why: Ended, began: Instant) -> SourceError {
@@ -201,7 +200,7 @@ impl fmt::Debug for CommandSource {
 
 /// Returns a program's name as the system wants it: one with a folder is taken from ours on
 /// every system, a bare one is looked for in PATH.
-fn whole(program: &str, folder: &Path) -> PathBuf {
+pub(crate) fn whole(program: &str, folder: &Path) -> PathBuf {
     let path = Path::new(program);
     match path.components().count() {
         0 | 1 => path.to_owned(),

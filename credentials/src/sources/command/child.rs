@@ -10,21 +10,16 @@ use zeroize::Zeroizing;
 
 use crate::sources::password_text::MAX_BYTES;
 
-/// How long the pipes of a program that has ended may stay open: what it left running in the
-/// background (`op` and `gpg` leave an agent) may hold them for ever.
+/// How long the pipe of a program that has ended may stay open: what it left running in the
+/// background (`op` and `gpg` leave an agent) may hold it for ever.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long the system may take to end what was killed.
 const REAP: Duration = Duration::from_secs(5);
-/// Bytes of standard error that are kept, from its end.
-const KEPT: usize = 2_048;
 
-/// What a program said, in memory that is wiped and never moves.
+/// What a program printed, in memory that is wiped and never moves.
 pub(super) struct Output {
     printed: Zeroizing<Vec<u8>>,
     count: usize,
-    complained: Zeroizing<Vec<u8>>,
-    /// Standard error was longer than what is kept of it.
-    is_cut: bool,
 }
 
 impl Default for Output {
@@ -32,8 +27,6 @@ impl Default for Output {
         Self {
             printed: Zeroizing::new(vec![0; MAX_BYTES + 1]),
             count: 0,
-            complained: Zeroizing::new(Vec::with_capacity(2 * KEPT)),
-            is_cut: false,
         }
     }
 }
@@ -42,11 +35,6 @@ impl Output {
     /// Returns what was printed on standard output.
     pub(super) fn printed(&self) -> &[u8] {
         self.printed.get(..self.count).unwrap_or_default()
-    }
-
-    /// Returns the last of standard error, and whether its beginning is missing.
-    pub(super) fn complained(&self) -> (&[u8], bool) {
-        (&self.complained, self.is_cut)
     }
 }
 
@@ -72,37 +60,26 @@ impl Child {
     /// Hears the program out and returns how it ended; none if it printed more than any password
     /// has, and may still be printing.
     pub(super) async fn listen(&mut self, output: &mut Output) -> io::Result<Option<ExitStatus>> {
-        let Output {
-            printed,
-            count,
-            complained,
-            is_cut,
-        } = output;
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
-        let streams = async {
-            tokio::try_join!(
-                read_start(stdout, printed, count),
-                read_end(stderr, complained, is_cut)
-            )
-        };
-        tokio::pin!(streams);
+        let Output { printed, count } = output;
+        let stdout = read_start(self.child.stdout.take(), printed, count);
+        tokio::pin!(stdout);
         let (status, read) = tokio::select! {
             biased;
-            read = &mut streams => match read {
-                Ok(_) => (self.child.wait().await?, None),
+            read = &mut stdout => match read {
+                Ok(()) => (self.child.wait().await?, None),
                 Err(Stop::Full) => return Ok(None),
                 Err(Stop::Failed(error)) => return Err(error),
             },
             status = self.child.wait() => {
                 let status = status?;
                 // What it printed itself is in the pipe by now.
-                let read = tokio::time::timeout(GRACE, &mut streams).await;
+                let read = tokio::time::timeout(GRACE, &mut stdout).await;
                 (status, read.ok())
             }
         };
         self.ended = true;
         match read {
-            None | Some(Ok(_)) => Ok(Some(status)),
+            None | Some(Ok(())) => Ok(Some(status)),
             Some(Err(Stop::Full)) => Ok(None),
             Some(Err(Stop::Failed(error))) => Err(error),
         }
@@ -169,30 +146,4 @@ async fn read_start(
         }
     }
     Err(Stop::Full)
-}
-
-/// Reads to the end and keeps the last of it.
-async fn read_end(
-    stream: Option<impl AsyncRead + Unpin>,
-    kept: &mut Vec<u8>,
-    is_cut: &mut bool,
-) -> Result<(), Stop> {
-    let Some(mut stream) = stream else {
-        return Ok(());
-    };
-    let mut some = Zeroizing::new([0; KEPT]);
-    loop {
-        let read = stream
-            .read(some.as_mut_slice())
-            .await
-            .map_err(Stop::Failed)?;
-        if read == 0 {
-            return Ok(());
-        }
-        kept.extend_from_slice(some.get(..read).unwrap_or_default());
-        if kept.len() > KEPT {
-            kept.drain(..kept.len() - KEPT);
-            *is_cut = true;
-        }
-    }
 }
