@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use fleetmend_model::{Event, RunId};
+use fleetmend_model::{Event, HostEvent, RunId};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ struct Walk<'a> {
     /// A difference shows in all later hashes; it is told once.
     events_differ: bool,
     plan: Option<String>,
+    /// The run has ended and was not gone on with.
+    over: bool,
     line: Line,
     seen: Line,
     faults: &'a mut Vec<Fault>,
@@ -76,6 +78,7 @@ pub(super) fn check_run(
         proven: 0,
         events_differ: false,
         plan,
+        over: false,
         line,
         seen: Line::default(),
         faults,
@@ -172,6 +175,7 @@ impl Walk<'_> {
                 if kind::kind(&event) != row.kind {
                     self.event(row.seq, "is listed under another kind");
                 }
+                self.place(row, &event);
                 self.note(row, &event);
                 self.trail.told(&event)
             }
@@ -198,6 +202,26 @@ impl Walk<'_> {
                 kind: kind.to_owned(),
             }),
             (None, Some(entry)) => self.differs(&entry, "such an event has no entry".to_owned()),
+        }
+    }
+
+    /// Behind the end of a run only results that are handed in may stand, until somebody goes on
+    /// with it. No later entry would prove what else stands there.
+    fn place(&mut self, row: &Row<'_>, event: &Event) {
+        let handed_in = matches!(
+            event,
+            Event::Host {
+                what: HostEvent::HandedIn(_),
+                ..
+            }
+        );
+        match event {
+            Event::RunEnded { .. } => self.over = true,
+            Event::Resumed { .. } => self.over = false,
+            _ if self.over && !handed_in && row.seq > self.found => {
+                self.event(row.seq, "stands behind the end of its run");
+            }
+            _ => {}
         }
     }
 
