@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Config,
     /// A safety budget is spent; going on could lock an account.
     Budget,
+    /// The operator pressed Ctrl-C at a question.
+    Interrupted,
     /// Something broke that should not.
     Internal,
 }
@@ -43,6 +45,11 @@ impl CliError {
         Self::new(Kind::Budget, message.into())
     }
 
+    /// Returns the error that the operator gave no answer but Ctrl-C.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(Kind::Interrupted, message.into())
+    }
+
     /// Returns an error of ours.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message.into())
@@ -65,6 +72,7 @@ impl CliError {
         match self.kind {
             Kind::User | Kind::Config => exit_code::USAGE,
             Kind::Budget => exit_code::BUDGET,
+            Kind::Interrupted => exit_code::INTERRUPTED,
             Kind::Internal => exit_code::NOT_WELL,
         }
     }

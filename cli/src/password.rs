@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fleetmend_credentials::sources::{ask_password, read_password_file};
+use fleetmend_credentials::sources::{PromptError, ask_password, read_password_file};
 use fleetmend_model::{CredentialRef, Secret};
 
 use crate::error::CliError;
@@ -52,7 +52,10 @@ pub(crate) fn read(path: &Path) -> Result<Secret, CliError> {
 /// There is no terminal, or the input was empty or cut.
 pub(crate) fn ask(prompt: &str, otherwise: &str) -> Result<Secret, CliError> {
     ask_password(prompt).map_err(|error| {
-        let told = CliError::config(error.to_string());
+        let told = match error {
+            PromptError::Interrupted { .. } => CliError::interrupted(error.to_string()),
+            _ => CliError::config(error.to_string()),
+        };
         match error.hint(otherwise) {
             Some(hint) => told.hint(hint),
             None => told,

@@ -1,5 +1,8 @@
 //! A password that the operator types, without echo.
 
+#[cfg(unix)]
+mod terminal;
+
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +24,13 @@ pub enum PromptError {
         /// What was asked for.
         what: String,
     },
-    /// The terminal failed, or the operator pressed Ctrl-C.
+    /// The operator pressed Ctrl-C.
+    #[error("{what} was not given: Ctrl-C")]
+    Interrupted {
+        /// What was asked for.
+        what: String,
+    },
+    /// The terminal failed.
     #[error("failed to read {what}: {source}")]
     Unreadable {
         /// What was asked for.
@@ -43,7 +52,7 @@ impl PromptError {
         match self {
             Self::NoTerminal { .. } => Some(otherwise),
             Self::Empty { .. } => Some("Windows refuses empty passwords over the network"),
-            Self::Unreadable { .. } => None,
+            Self::Interrupted { .. } | Self::Unreadable { .. } => None,
         }
     }
 }
@@ -61,14 +70,13 @@ pub fn ask_password(what: &str) -> Result<Secret, PromptError> {
         return Err(PromptError::NoTerminal { what: what() });
     }
     let _turn = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
-    // The question is seen only when nothing more is echoed: rpassword alone asks first, and shows
-    // what a quick typist or a script answers before it has turned the echo off.
-    let echo = EchoOff::begin();
-    let typed = rpassword::prompt_password(format!("{}: ", what()));
-    drop(echo);
-    let typed = typed.map_err(|source| PromptError::Unreadable {
-        what: what(),
-        source,
+    let typed = terminal::ask(&format!("{}: ", what()));
+    let typed = typed.map_err(|source| match source.kind() {
+        io::ErrorKind::Interrupted => PromptError::Interrupted { what: what() },
+        _ => PromptError::Unreadable {
+            what: what(),
+            source,
+        },
     })?;
     match typed.is_empty() {
         true => Err(PromptError::Empty { what: what() }),
@@ -76,45 +84,11 @@ pub fn ask_password(what: &str) -> Result<Secret, PromptError> {
     }
 }
 
-/// A terminal that echoes nothing until this is dropped.
-struct EchoOff {
-    #[cfg(unix)]
-    before: Option<(std::fs::File, rustix::termios::Termios)>,
-}
-
-impl EchoOff {
-    /// Turns the echo off where there is a terminal that can be asked; rpassword tells the faults.
-    #[cfg(unix)]
-    fn begin() -> Self {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-
-        let off = || {
-            let terminal = std::fs::File::open("/dev/tty").ok()?;
-            let before = tcgetattr(&terminal).ok()?;
-            let mut silent = before.clone();
-            silent.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
-            tcsetattr(&terminal, OptionalActions::Now, &silent).ok()?;
-            Some((terminal, before))
-        };
-        Self { before: off() }
-    }
-
-    /// The console of Windows has no such mode apart from rpassword's.
-    #[cfg(not(unix))]
-    fn begin() -> Self {
-        Self {}
-    }
-}
-
-#[cfg(unix)]
-impl Drop for EchoOff {
-    fn drop(&mut self) {
-        use rustix::termios::{OptionalActions, tcsetattr};
-
-        if let Some((terminal, before)) = &self.before {
-            // A terminal that is gone needs no echo.
-            let _ = tcsetattr(terminal, OptionalActions::Now, before);
-        }
+/// The console of Windows is set and reset by rpassword alone.
+#[cfg(not(unix))]
+mod terminal {
+    pub(super) fn ask(question: &str) -> std::io::Result<String> {
+        rpassword::prompt_password(question)
     }
 }
 

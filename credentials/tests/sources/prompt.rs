@@ -83,21 +83,23 @@ async fn a_slow_typist_has_time_and_a_cancel_ends_the_wait() {
 /// Runs in a process of its own, which alone has a terminal.
 #[cfg(target_os = "linux")]
 #[test]
-#[ignore = "run by nothing_typed_is_seen"]
+#[ignore = "run on a terminal by the tests below"]
 fn on_this_terminal() {
-    let typed = ask_password("the password of 管理者").unwrap();
-    println!("got {} characters", typed.reveal().chars().count());
+    match ask_password("the password of 管理者") {
+        Ok(typed) => println!("got {} characters", typed.reveal().chars().count()),
+        Err(error) => println!("error: {error}"),
+    }
 }
 
+/// Answers the question on a terminal; returns what the terminal showed, and how it was left.
 #[cfg(target_os = "linux")]
-#[test]
-fn nothing_typed_is_seen() {
+fn on_a_terminal(keys: &str) -> Option<String> {
     use std::io::{Read as _, Write as _};
     use std::process::{Command, Stdio};
 
     let this = std::env::current_exe().unwrap();
     let command = format!(
-        "{} --ignored --exact prompt::on_this_terminal --nocapture",
+        "{} --ignored --exact prompt::on_this_terminal --nocapture; stty -a",
         this.display()
     );
     let started = Command::new("script")
@@ -109,27 +111,58 @@ fn nothing_typed_is_seen() {
         Ok(script) => script,
         Err(why) => {
             println!("SKIPPED: a terminal because script: {why}");
-            return;
+            return None;
         }
     };
-    let (mut keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let (mut typist, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
     let mut shown = Vec::new();
     let mut some = [0; 512];
-    // What is typed before the question is echoed by the system; nobody does.
+    // Whoever answers at once is not seen either.
     while !String::from_utf8_lossy(&shown).contains("管理者: ") {
         let read = screen.read(&mut some).unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&shown));
         shown.extend_from_slice(&some[..read]);
     }
-    keys.write_all("Kanaria-ひみつ\n".as_bytes()).unwrap();
+    typist.write_all(keys.as_bytes()).unwrap();
     screen.read_to_end(&mut shown).unwrap();
     assert!(script.wait().unwrap().success());
-    let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.contains("got 11 characters"), "{shown}");
-    assert!(
-        !shown.contains("Kanaria") && !shown.contains("ひみつ"),
-        "{shown}"
-    );
+    Some(String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_typed_is_seen() {
+    // One key was wrong and taken back.
+    for keys in ["Kanaria-ひみつ\n", "Kanaria-ひみず\u{7f}つ\r"] {
+        let Some(shown) = on_a_terminal(keys) else {
+            return;
+        };
+        assert!(shown.contains("got 11 characters"), "{shown}");
+        for typed in ["Kanaria", "ひみ", "つ"] {
+            assert!(!shown.contains(typed), "{shown}");
+        }
+        assert!(
+            shown.split_whitespace().any(|word| word == "echo"),
+            "{shown}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_leaves_the_terminal_as_it_was() {
+    let Some(shown) = on_a_terminal("Kanaria\u{3}") else {
+        return;
+    };
+    let told = "error: the password of 管理者 was not given: Ctrl-C";
+    assert!(shown.contains(told), "{shown}");
+    assert!(!shown.contains("Kanaria"), "{shown}");
+    for mode in ["echo", "icanon", "isig"] {
+        assert!(
+            shown.split_whitespace().any(|word| word == mode),
+            "{mode}: {shown}"
+        );
+    }
 }
 
 /// A test has no terminal to ask on, but where somebody runs it by hand.
