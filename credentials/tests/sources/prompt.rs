@@ -93,6 +93,7 @@ fn on_this_terminal() {
 
 /// Answers the question on a terminal; returns what the terminal showed, and how it was left.
 #[cfg(target_os = "linux")]
+#[expect(clippy::print_stdout, reason = "says that it was skipped")]
 fn on_a_terminal(keys: &str) -> Option<String> {
     use std::io::{Read as _, Write as _};
     use std::process::{Command, Stdio};
@@ -121,7 +122,7 @@ fn on_a_terminal(keys: &str) -> Option<String> {
     while !String::from_utf8_lossy(&shown).contains("管理者: ") {
         let read = screen.read(&mut some).unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&shown));
-        shown.extend_from_slice(&some[..read]);
+        shown.extend(some.iter().take(read));
     }
     typist.write_all(keys.as_bytes()).unwrap();
     screen.read_to_end(&mut shown).unwrap();
