@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetmend_credentials::sources::LapsReader;
+use fleetmend_credentials::sources::LapsSource;
 use fleetmend_credentials::{AnsibleVault, Found, Source, SourceError, Subject};
 use fleetmend_directory::{ActiveDirectory, Limit, Settings, Trust};
 use fleetmend_lab::{DOMAIN, InventoryFiles, Lab, LabOptions, LabPc, Mix, PcPlan, Scenario};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 struct Fleet {
     lab: Lab,
-    reader: Arc<LapsReader>,
+    directory: Arc<ActiveDirectory>,
     _ca: tempfile::TempPath,
 }
 
@@ -31,32 +31,30 @@ impl Fleet {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, lab.ca_pem().as_bytes()).unwrap();
         let ca = file.into_temp_path();
-        let reader = Self::reader(&lab, &ca, lab.laps_credential());
+        let directory = Self::open(&lab, &ca, lab.laps_credential());
         Self {
             lab,
-            reader,
+            directory,
             _ca: ca,
         }
     }
 
-    fn reader(lab: &Lab, ca: &std::path::Path, account: &Credential) -> Arc<LapsReader> {
+    fn open(lab: &Lab, ca: &std::path::Path, account: &Credential) -> Arc<ActiveDirectory> {
         let mut settings = Settings::new(DOMAIN);
         let addresses = lab.controllers().iter();
         let addresses = addresses.map(|server| server.ldaps().to_string());
         settings.servers = addresses.map(|address| address.parse().unwrap()).collect();
         settings.trust = Trust::CaFile(ca.to_path_buf());
-        let directory = ActiveDirectory::new(settings, account.clone());
-        Arc::new(LapsReader::new(Arc::new(directory)))
+        Arc::new(ActiveDirectory::new(settings, account.clone()))
+    }
+
+    fn source(&self, older: u32, computer: Option<String>) -> LapsSource {
+        LapsSource::new(Arc::clone(&self.directory), older, computer)
     }
 
     async fn fetch(&self, host: &Host, older: u32) -> Result<Found, SourceError> {
-        let source = self.reader.source(older);
+        let source = self.source(older, None);
         source.fetch(Subject::Host(host), &limit()).await
-    }
-
-    fn searches(&self) -> u64 {
-        let servers = self.lab.controllers().iter();
-        servers.map(|server| server.counts().searches).sum()
     }
 
     /// Changes what LAPS keeps for the first PC; tells its host.
@@ -121,10 +119,13 @@ async fn the_inventory_says_which_computer_a_pc_is() {
     let found = fleet.fetch(&by_address, 0).await.unwrap();
     assert_eq!(found.password, first.local.password);
     // The name that `laps: {computer: …}` gives.
-    let source = fleet.reader.named_source(0, Some(short(second)));
+    let source = fleet.source(0, Some(short(second)));
     let subject = Subject::Host(&by_address);
     let found = source.fetch(subject, &limit()).await.unwrap();
     assert_eq!(found.password, second.local.password);
+    // It is that computer's alone: what was read for it serves no other question.
+    let found = fleet.fetch(&by_address, 0).await.unwrap();
+    assert_eq!(found.password, first.local.password);
 
     let error = fleet.fetch(&Host::new("pc-999"), 0).await.unwrap_err();
     assert!(error.absent, "{error:?}");
@@ -138,36 +139,52 @@ async fn the_inventory_says_which_computer_a_pc_is() {
 }
 
 #[tokio::test]
-async fn a_password_from_before_costs_no_second_search_and_is_not_kept() {
-    let fleet = Fleet::start(1).await;
-    let (host, pc) = fleet.keep(|laps| {
+async fn a_password_from_before_is_read_when_it_is_wanted() {
+    let fleet = Fleet::start(2).await;
+    let (host, _) = fleet.keep(|laps| {
         laps.legacy = Some(Secret::new("older-ひみつ".to_owned()));
         laps.clear = json("管理者", "newer");
     });
-    // Opens the connection.
-    fleet.fetch(&Host::new(&pc.name), 0).await.unwrap();
-    fleet.reader.forget(&host.name);
-    let before = fleet.searches();
     let newer = fleet.fetch(&host, 0).await.unwrap();
     assert_eq!(newer.password.reveal(), "newer");
     assert_eq!(newer.user.as_deref(), Some(r".\管理者"));
-    let one = fleet.searches() - before;
+    // Another computer's is another's, for the same PC, too.
+    let second = &fleet.lab.pcs()[1];
+    let short = second.name.split('.').next().unwrap().to_owned();
+    let source = fleet.source(0, Some(short));
+    let others = source.fetch(Subject::Host(&host), &limit()).await.unwrap();
+    assert_eq!(others.password, second.local.password);
     let older = fleet.fetch(&host, 1).await.unwrap();
     assert_eq!(older.password.reveal(), "older-ひみつ");
-    assert_eq!(fleet.searches() - before, one, "no second search");
-    // Taken is gone: what LAPS keeps now counts.
+    // What LAPS keeps now counts.
     fleet.keep(|laps| laps.clear = json("管理者", "rotated"));
     let fresh = fleet.fetch(&host, 0).await.unwrap();
     assert_eq!(fresh.password.reveal(), "rotated");
-    assert_eq!(fleet.searches() - before, 2 * one);
-    // So is what is forgotten.
-    fleet.reader.forget(&host.name);
     fleet.keep(|laps| laps.legacy = None);
     let gone = fleet.fetch(&host, 1).await.unwrap_err();
     assert!(gone.absent && gone.why.contains("only encrypted"), "{gone}");
     let none = fleet.fetch(&host, 2).await.unwrap_err();
     assert!(none.absent, "{none}");
-    assert!(!format!("{:?}", fleet.reader).contains("ひみつ"));
+}
+
+/// A computer writes its own attributes.
+#[tokio::test]
+async fn no_pc_chooses_an_account_that_is_not_its_own() {
+    let fleet = Fleet::start(1).await;
+    for name in [
+        r"CORP\svc-repair",
+        "svc-repair@corp.example.jp",
+        "CORP/svc-repair",
+        "a\u{0}b",
+        "行\n",
+        " . ",
+        "",
+    ] {
+        let (host, _) = fleet.keep(|laps| laps.clear = json(name, "canary"));
+        let error = fleet.fetch(&host, 0).await.unwrap_err();
+        assert!(!error.absent, "{name}: {error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -209,15 +226,16 @@ async fn every_lack_has_its_own_words_and_what_to_do() {
     // An account without the right sees the expiry only: it must not go on with another password
     // in silence.
     fleet.keep(|laps| laps.clear = json("a", "canary"));
-    let blind = Fleet::reader(&fleet.lab, &fleet._ca, fleet.lab.directory_credential());
-    let error = blind.source(0).fetch(Subject::Host(&host), &limit()).await;
+    let blind = Fleet::open(&fleet.lab, &fleet._ca, fleet.lab.directory_credential());
+    let blind = LapsSource::new(blind, 0, None);
+    let error = blind.fetch(Subject::Host(&host), &limit()).await;
     let error = error.unwrap_err();
     assert!(
         !error.absent && error.why.contains("may not read"),
         "{error}"
     );
     assert!(error.next.contains("domain-rights.md"), "{error:?}");
-    let run = fleet.reader.source(0).fetch(Subject::Run, &limit()).await;
+    let run = fleet.source(0, None).fetch(Subject::Run, &limit()).await;
     assert!(run.unwrap_err().why.contains("passwords of PCs"));
 }
 
@@ -231,7 +249,7 @@ async fn a_deadline_and_a_cancel_end_the_question() {
         Limit::within(Duration::ZERO, &CancellationToken::new()),
         Limit::within(Duration::from_secs(60), &cancelled),
     ] {
-        let source = fleet.reader.source(0);
+        let source = fleet.source(0, None);
         let asked = source.fetch(Subject::Host(&host), &limit);
         let asked = tokio::time::timeout(Duration::from_secs(5), asked).await;
         let error = asked.unwrap().unwrap_err();

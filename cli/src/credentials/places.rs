@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use fleetmend_credentials::settings::{Origin, VaultPlace};
-use fleetmend_credentials::sources::LapsReader;
+use fleetmend_credentials::sources::LapsSource;
 use fleetmend_credentials::vault::{Keys, LockKind};
 use fleetmend_credentials::{Scope, Source, SourceError, Sources, Unlock, Vault, VaultSource};
 use fleetmend_directory::ActiveDirectory;
@@ -22,7 +22,6 @@ pub(super) struct Places {
     vaults: BTreeMap<String, VaultPlace>,
     open: Mutex<BTreeMap<String, Arc<Vault>>>,
     directory: OnceLock<Arc<ActiveDirectory>>,
-    laps: OnceLock<Arc<LapsReader>>,
 }
 
 impl Places {
@@ -34,7 +33,6 @@ impl Places {
             vaults,
             open: Mutex::default(),
             directory: OnceLock::new(),
-            laps: OnceLock::new(),
         }
     }
 
@@ -84,10 +82,8 @@ impl Sources for Places {
                         "name the domain: --directory DOMAIN --directory-user USER",
                     )
                 })?;
-                let reader = self
-                    .laps
-                    .get_or_init(|| Arc::new(LapsReader::new(Arc::clone(directory))));
-                Arc::new(reader.named_source(*older, computer.clone()))
+                let directory = Arc::clone(directory);
+                Arc::new(LapsSource::new(directory, *older, computer.clone()))
             }
             other => own_sources::make(other, &self.shared, &self.folder)?,
         })

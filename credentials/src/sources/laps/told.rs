@@ -59,6 +59,17 @@ impl Told {
         }
     }
 
+    /// The account that LAPS names cannot be the PC's own.
+    pub(super) fn no_local_account(&self, laps: &Laps) -> SourceError {
+        self.stops(
+            &format!(
+                "the account that is kept for {} is not one of the PC's own",
+                laps.dn
+            ),
+            "LAPS never writes such a name: look who did; a computer may write its own attributes",
+        )
+    }
+
     /// LDAP gives no further password.
     pub(super) fn no_history(&self) -> SourceError {
         self.absent(
