@@ -8,11 +8,12 @@ mod laps;
 mod password_text;
 mod prompt;
 
+pub(crate) use command::whole as program_path;
 pub use command::{CommandSource, Commands};
 pub use env::EnvSource;
 pub use file::{FileSource, PasswordFileError, PasswordFileFault, read_password_file};
 pub use keyring::{Keyring, KeyringSource};
-pub use laps::{LapsReader, LapsSource};
+pub use laps::LapsSource;
 pub use password_text::Unfit;
 pub use prompt::{PromptError, PromptSource, ask_password};
 

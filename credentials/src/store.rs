@@ -2,6 +2,7 @@
 
 mod error;
 mod look;
+mod programs;
 #[cfg(test)]
 mod tests;
 
