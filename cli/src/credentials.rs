@@ -3,6 +3,7 @@
 
 mod file;
 mod known;
+mod names;
 mod own_sources;
 mod places;
 mod reach;
@@ -35,9 +36,6 @@ pub(crate) const DEFAULT: &str = "local-admin";
 pub(crate) const DOMAIN: &str = "domain";
 /// The parameter of playbooks that it is for.
 pub(crate) const DOMAIN_PARAMETER: &str = "domain_credential";
-
-/// The variable that names the password file of the directory account.
-const DIRECTORY_VARIABLE: &str = "FLEETMEND_DIRECTORY_PASSWORD_FILE";
 
 /// Every password of a run: where it is, or itself if it was asked for.
 ///
@@ -80,7 +78,7 @@ impl Passwords {
             unseal: None,
         };
         passwords.check_users(logon, hosts)?;
-        check_names(hosts)?;
+        names::check(hosts, domain)?;
         let in_file = |name: &CredentialRef| file.is_some_and(|file| file.store().knows(name));
         // A file may be a pipe, which can be read once.
         let mut read: BTreeMap<PathBuf, Known> = BTreeMap::new();
@@ -430,23 +428,6 @@ fn with_user(
         password: given.password,
         ssh: given.ssh,
     })
-}
-
-/// Refuses credentials whose variable is that of the directory account: its password must reach
-/// no PC.
-fn check_names(hosts: &[Arc<Host>]) -> Result<(), CliError> {
-    let named = hosts.iter().find_map(|host| {
-        let name = host.credential.as_ref()?;
-        (password::variable(name) == DIRECTORY_VARIABLE).then_some((host, name))
-    });
-    match named {
-        None => Ok(()),
-        Some((host, name)) => Err(CliError::user(format!(
-            "{}: the credential name {name} means the directory account, which logs on to no PC",
-            host.name
-        ))
-        .hint("give the credential another name")),
-    }
 }
 
 /// The file that holds the password of a credential. A named one has its own or none: the

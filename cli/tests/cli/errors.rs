@@ -30,10 +30,15 @@ impl Folder {
 
     /// Runs in the folder; the journal would come to be here.
     fn run(&self, args: &[&str]) -> Out {
+        self.run_with(args, &[])
+    }
+
+    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Out {
         let out = run(command()
             .args(args)
             .current_dir(self.0.path())
-            .env("FLEETMEND_DATA_DIR", self.path("data")));
+            .env("FLEETMEND_DATA_DIR", self.path("data"))
+            .envs(variables.iter().copied()));
         assert!(!out.stdout.contains("canary") && !out.stderr.contains("canary"));
         out
     }
@@ -44,8 +49,12 @@ impl Folder {
 
     /// Runs `run trust-repair` with these arguments; it must fail before anything is touched.
     fn refused(&self, args: &[&str]) -> String {
+        self.refused_with(args, &[])
+    }
+
+    fn refused_with(&self, args: &[&str], variables: &[(&str, &str)]) -> String {
         let args = [&["run", "trust-repair"], args].concat();
-        let out = self.run(&args);
+        let out = self.run_with(&args, variables);
         assert_eq!(out.code, 2, "{}", out.text());
         assert!(!self.was_touched(), "a journal was begun");
         out.masked(self.0.path())
@@ -232,6 +241,70 @@ fn no_password_and_nobody_to_ask() {
     error: the password of fleetadmin (local-admin) is missing and there is no terminal to ask
     hint: name a file that holds it: --password-file FILE, or FLEETMEND_PASSWORD_FILE=FILE
     ");
+}
+
+/// One variable would hand the password of one site to the PCs of another.
+#[test]
+fn two_credentials_never_share_a_variable() {
+    let folder = Folder::new();
+    let inventory =
+        "all:\n  hosts:\n    pc-1:\n      credential: 経理\n    pc-2:\n      credential: 営業\n";
+    folder.write("pcs.yaml", inventory);
+    let args = ["-i", "pcs.yaml", "--user", "x", "--yes"];
+    let variable = [("FLEETMEND____PASSWORD_FILE", "admin.pw")];
+    insta::assert_snapshot!(folder.refused_with(&args, &variable), @"
+    exit 2
+    --- stderr
+    error: pc-1: the credentials 営業 and 経理 would both take their password from FLEETMEND____PASSWORD_FILE
+    hint: unset it and say in credentials.yaml where their passwords are, or rename one of them: whatever is not a letter from A to Z or a digit is `_` in a variable
+    ");
+    // Not set, it harms nobody: the first is asked for.
+    assert!(folder.refused(&args).contains("no terminal to ask"));
+    // One of them alone may have it.
+    let alone = folder.run_with(
+        &[&["check", "trust-repair", "--limit", "pc-1"], &args[..]].concat(),
+        &variable,
+    );
+    assert!(!alone.stderr.contains("FLEETMEND____"), "{}", alone.stderr);
+}
+
+/// These names give an account to the playbook, not to PCs.
+#[test]
+fn a_name_that_means_another_account_reaches_no_pc() {
+    let folder = Folder::new();
+    let named = |name: &str, options: &[&str]| {
+        folder.write(
+            "pcs.yaml",
+            &format!("all:\n  hosts:\n    pc-1:\n      credential: {name}\n"),
+        );
+        let args = [&["-i", "pcs.yaml", "--user", "x", "--yes"], options].concat();
+        folder.refused(&args)
+    };
+    let domain = [
+        "--domain-user",
+        r"CORP\svc",
+        "--domain-password-file",
+        "admin.pw",
+    ];
+    insta::assert_snapshot!(named("domain", &domain), @"
+    exit 2
+    --- stderr
+    error: pc-1: the credential name domain means the account of --domain-user
+    hint: give the credential another name
+    ");
+    let rescue = [
+        "--credential",
+        "rescue_admin=rescue",
+        "--credential-password-file",
+        "rescue_admin=admin.pw",
+    ];
+    insta::assert_snapshot!(named("rescue_admin", &rescue), @"
+    exit 2
+    --- stderr
+    error: pc-1: the credential name rescue_admin means the account of --credential rescue_admin
+    hint: give the credential another name
+    ");
+    assert!(named("domain", &[]).contains("no terminal to ask"));
 }
 
 /// The default password on these PCs would be a wrong one.
