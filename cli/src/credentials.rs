@@ -269,34 +269,47 @@ impl Passwords {
         let Some(file) = &self.file else {
             return Ok(());
         };
+        let needs = self.needs(file, mode, hosts);
+        let wanted: Vec<Wanted<'_>> = needs.iter().map(Needed::wanted).collect();
+        file.look(&wanted).await
+    }
+
+    /// Returns the programs that would be run for passwords.
+    pub(crate) fn programs(&self, hosts: &[Arc<Host>]) -> BTreeSet<PathBuf> {
+        let Some(file) = &self.file else {
+            return BTreeSet::new();
+        };
+        let needs = self.needs(file, RunMode::Repair, hosts);
+        let wanted: Vec<Wanted<'_>> = needs.iter().map(Needed::wanted).collect();
+        file.store().programs(&wanted)
+    }
+
+    /// Returns what `credentials.yaml` must have for these PCs and for the playbook.
+    fn needs(&self, file: &CredentialsFile, mode: RunMode, hosts: &[Arc<Host>]) -> Vec<Needed> {
         let store = file.store();
         let fetched = hosts.iter().filter(|host| !host.brings_password());
-        let named: Vec<(CredentialRef, &Host)> = fetched
-            .map(|host| (name_of(host), &**host))
-            .filter(|(name, _)| !self.by_name.contains_key(name) && store.knows(name))
-            .collect();
-        let mut wanted: Vec<Wanted<'_>> = named
-            .iter()
-            .map(|(name, host)| Wanted {
-                name,
-                host: Some(*host),
+        let mut needs: Vec<Needed> = fetched
+            .map(|host| Needed {
+                name: name_of(host),
+                host: Some(Arc::clone(host)),
                 has_account: host.user.is_some() || self.default_user.is_some(),
             })
+            .filter(|one| !self.by_name.contains_key(&one.name) && store.knows(&one.name))
             .collect();
         // A check gives no account to any playbook.
         let kept = self.kept.values().filter(|_| mode == RunMode::Repair);
         for (name, _) in kept {
             let entry = store.settings().credential(name);
             let per_host = entry.is_some_and(fleetmend_credentials::settings::Entry::is_per_host);
-            let whom = hosts.iter().map(|host| Some(&**host));
-            let whom: Vec<Option<&Host>> = if per_host { whom.collect() } else { vec![None] };
-            wanted.extend(whom.into_iter().map(|host| Wanted {
-                name,
+            let whom = hosts.iter().map(|host| Some(Arc::clone(host)));
+            let whom: Vec<Option<Arc<Host>>> = if per_host { whom.collect() } else { vec![None] };
+            needs.extend(whom.into_iter().map(|host| Needed {
+                name: name.clone(),
                 host,
                 has_account: false,
             }));
         }
-        file.look(&wanted).await
+        needs
     }
 
     /// Returns the credential of this name for this PC, after it refused so many different ones.
@@ -414,6 +427,24 @@ impl CredentialSource for Passwords {
             name: name.clone(),
             detail,
         })
+    }
+}
+
+/// A credential that `credentials.yaml` must have.
+struct Needed {
+    name: CredentialRef,
+    /// For which PC; none: for the run.
+    host: Option<Arc<Host>>,
+    has_account: bool,
+}
+
+impl Needed {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            name: &self.name,
+            host: self.host.as_deref(),
+            has_account: self.has_account,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::printer::Printer;
 
 /// Tries every domain account of the run by one logon from here: a wrong password is then spent
 /// once, and on no PC. Without a directory nothing can be tried from here, and that is said.
+/// Returns those that were accepted.
 ///
 /// # Errors
 /// One is refused or spared, and nothing was touched.
@@ -31,12 +32,11 @@ pub(crate) async fn try_all(
     plan: &RunPlan,
     playbooks: &Playbooks,
     (budget, printer): (&Budget, &Printer),
-) -> Result<(), CliError> {
-    try_logons(open, passwords, plan, (budget, printer)).await?;
+) -> Result<Vec<String>, CliError> {
+    let mut tried = try_logons(open, passwords, plan, (budget, printer)).await?;
     let Some(open) = open.filter(|_| plan.mode == RunMode::Repair) else {
-        return Ok(());
+        return Ok(tried);
     };
-    let mut tried = Vec::new();
     for parameter in may_reach(plan, playbooks) {
         let found = match parameter == DOMAIN_PARAMETER {
             true => passwords.domain().await?,
@@ -48,10 +48,10 @@ pub(crate) async fn try_all(
             tried.push(credential.user);
         }
     }
-    Ok(())
+    Ok(tried)
 }
 
-/// Tries the domain accounts with which PCs are logged on to.
+/// Tries the domain accounts with which PCs are logged on to. Returns those that were accepted.
 ///
 /// # Errors
 /// As [`try_all`].
@@ -60,7 +60,8 @@ pub(crate) async fn try_logons(
     passwords: &Passwords,
     plan: &RunPlan,
     (budget, printer): (&Budget, &Printer),
-) -> Result<(), CliError> {
+) -> Result<Vec<String>, CliError> {
+    let mut tried = Vec::new();
     for (account, host) in logons(passwords, plan) {
         let Some(open) = open else {
             printer.note(&format!(
@@ -76,12 +77,13 @@ pub(crate) async fn try_logons(
             CliError::config(format!("the domain account {account} cannot be tried")).because(error)
         })?;
         try_one(open, &credential, budget, printer).await?;
+        tried.push(credential.user);
     }
-    Ok(())
+    Ok(tried)
 }
 
 /// Returns each domain account with which PCs are logged on to, with one of the PCs.
-fn logons(passwords: &Passwords, plan: &RunPlan) -> BTreeMap<String, Arc<Host>> {
+pub(crate) fn logons(passwords: &Passwords, plan: &RunPlan) -> BTreeMap<String, Arc<Host>> {
     let mut found = BTreeMap::new();
     let mut known = Vec::new();
     for host in &plan.hosts {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fleetmend_directory::Probe;
+use fleetmend_directory::{LockoutPolicy, Probe};
 use fleetmend_model::Credential;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -120,16 +120,7 @@ pub(crate) fn words(user: &str, probe: &Probe) -> String {
 
 /// When the account would be locked, and how near it was before the trial.
 pub(crate) fn policy(probe: &Probe) -> String {
-    let rule = match probe.policy.threshold {
-        None => "the policy cannot be read".to_owned(),
-        Some(0) => "accounts are never locked".to_owned(),
-        Some(threshold) => {
-            let window = probe.policy.window.map(|window| window.as_secs() / 60);
-            let window =
-                window.map_or_else(String::new, |minutes| format!(" within {minutes} min"));
-            format!("after {threshold} wrong passwords{window}")
-        }
-    };
+    let rule = rule(&probe.policy);
     let count = probe.account.as_ref().map(|account| {
         let counting = account.counting(&probe.policy, Timestamp::now());
         format!("; {counting} counted against it before this trial")
@@ -139,6 +130,20 @@ pub(crate) fn policy(probe: &Probe) -> String {
         silent => format!("; {} could not be asked", silent.join(", ")),
     };
     rule + &count.unwrap_or_default() + &silent
+}
+
+/// When wrong passwords lock an account.
+pub(crate) fn rule(policy: &LockoutPolicy) -> String {
+    match policy.threshold {
+        None => "the policy cannot be read".to_owned(),
+        Some(0) => "accounts are never locked".to_owned(),
+        Some(threshold) => {
+            let window = policy.window.map(|window| window.as_secs() / 60);
+            let window =
+                window.map_or_else(String::new, |minutes| format!(" within {minutes} min"));
+            format!("after {threshold} wrong passwords{window}")
+        }
+    }
 }
 
 fn value(user: &str, probe: &Probe) -> Value {
