@@ -72,6 +72,19 @@ fn laps(site: &Site) -> Vec<OsString> {
     all
 }
 
+/// Takes the accounts out of the inventory, but where legacy LAPS says none.
+fn no_users(site: &Site) {
+    let inventory = fs::read_to_string(site.path("lab.yaml")).unwrap();
+    let lines = inventory
+        .lines()
+        .filter(|line| !line.contains("ansible_user"));
+    write(site, "lab.yaml", &lines.collect::<Vec<_>>().join("\n"));
+    for pc in site.lab.pcs().iter().step_by(4) {
+        let file = format!("host_vars/{}.yaml", pc.name);
+        write(site, &file, &format!("ansible_user: {ADMIN}\n"));
+    }
+}
+
 async fn run(site: &Site, arguments: Vec<OsString>) -> Ended {
     let command = ["--", "nltest", "/sc_query:corp.example.jp"];
     site.run(with(arguments, command)).await
@@ -137,16 +150,7 @@ async fn laps_gives_each_pc_its_own_password_and_account() {
         "credentials.yaml",
         "version: 1\ncredentials: {local-admin: {laps: {}}}\n",
     );
-    // Only where legacy LAPS says no account, the inventory does.
-    let inventory = fs::read_to_string(site.path("lab.yaml")).unwrap();
-    let lines = inventory
-        .lines()
-        .filter(|line| !line.contains("ansible_user"));
-    write(&site, "lab.yaml", &lines.collect::<Vec<_>>().join("\n"));
-    for pc in site.lab.pcs().iter().step_by(4) {
-        let file = format!("host_vars/{}.yaml", pc.name);
-        write(&site, &file, &format!("ansible_user: {ADMIN}\n"));
-    }
+    no_users(&site);
     let ended = run(&site, laps(&site)).await;
     assert_all_in(&site, &ended);
     assert_hidden(&site, &ended);
@@ -181,6 +185,41 @@ async fn a_password_from_before_is_tried_only_if_the_budget_says_so() {
             assert_eq!(wrong(pc), expected, "{settings} {}", pc.name);
         }
         assert!(!format!("{}{}", ended.out(), ended.err()).contains("以前のpw"));
+    }
+}
+
+/// LAPS where it keeps something, else an account of the domain: that is tried at a controller
+/// first, with its own password, and no local one ever is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_account_behind_laps_is_tried_by_itself() {
+    let text = r"
+version: 1
+credentials:
+  local-admin: {from: [{laps: {}}, {user: 'CORP\trust-repair', password: {file: domain.pw}}]}
+";
+    for is_right in [true, false] {
+        let site = site(3).await;
+        write(&site, "credentials.yaml", text);
+        let right = site.lab.domain_credential().password.clone();
+        let password = if is_right { right.reveal() } else { "wrong" };
+        write(&site, "domain.pw", password);
+        no_users(&site);
+        let ended = run(&site, laps(&site)).await;
+        let spent = |user: &str| {
+            let domain = site.lab.shared().domain();
+            domain.user(user).map(|user| user.bad_passwords_total)
+        };
+        assert_eq!(spent("trust-repair"), Some(u32::from(!is_right)));
+        assert_eq!(spent("fleetadmin").unwrap_or(0), 0);
+        if is_right {
+            assert_all_in(&site, &ended);
+        } else {
+            assert_eq!(ended.code, Some(3), "{}", ended.err());
+            let told = r"refuses the domain account CORP\trust-repair";
+            assert!(ended.err().contains(told), "{}", ended.err());
+            let counts = site.lab.counts();
+            assert_eq!((counts.logons_accepted, counts.logons_refused), (0, 0));
+        }
     }
 }
 

@@ -169,6 +169,15 @@ impl Passwords {
             .collect()
     }
 
+    /// Tells whether `credentials.yaml` has another account or password for each PC.
+    pub(crate) fn is_per_host(&self, name: &CredentialRef) -> bool {
+        let entry = self
+            .file
+            .as_ref()
+            .and_then(|file| file.store().settings().credential(name));
+        entry.is_some_and(fleetmend_credentials::settings::Entry::is_per_host)
+    }
+
     /// Returns each account with the number of PCs that it logs on to.
     pub(crate) fn accounts(&self, hosts: &[Arc<Host>]) -> BTreeMap<String, usize> {
         let mut accounts = BTreeMap::new();
@@ -193,6 +202,54 @@ impl Passwords {
             .any(|name| file.store().needs_directory(&name))
     }
 
+    /// Returns the accounts with which this PC may be logged on to, each with where its password
+    /// is. A vault is looked into for the account of its entry.
+    pub(crate) async fn logons(&self, host: &Host) -> Result<Vec<(Logon, String)>, String> {
+        let name = name_of(host);
+        let by_name = host.brings_password() || self.by_name.contains_key(&name);
+        let file = self.file.as_ref().filter(|file| file.store().knows(&name));
+        let outweighing = self.outweighing(host, &name);
+        let (Some(file), None, false) = (file, &outweighing, by_name) else {
+            let user = outweighing.or(self.named_account(host)?);
+            return Ok(user.map(|user| (Logon::First, user)).into_iter().collect());
+        };
+        let limit = fetch_limit();
+        let places = file.store().accounts(&name, Some(host), &limit).await;
+        let places = places.map_err(|error| error.to_string())?.into_iter();
+        let account = |user: Option<String>| user.or_else(|| self.default_user.clone());
+        Ok(places
+            .filter_map(|(place, user)| Some((Logon::Place(place), account(user)?)))
+            .collect())
+    }
+
+    /// Returns what a PC would be logged on to with; none if it is not there.
+    pub(crate) async fn logon(
+        &self,
+        host: &Host,
+        logon: &Logon,
+    ) -> Result<Option<Credential>, String> {
+        let name = name_of(host);
+        let (Logon::Place(place), Some(file)) = (logon, &self.file) else {
+            return self.of(&name, host, 0).await;
+        };
+        let limit = fetch_limit();
+        let given = file.store().fetch_place(&name, Some(host), *place, &limit);
+        let given = given.await.map_err(|error| error.to_string())?;
+        let default = self.default_user.clone();
+        given
+            .map(|given| with_user(given, None, default))
+            .transpose()
+    }
+
+    /// Returns the account where no place of the password names one.
+    fn named_account(&self, host: &Host) -> Result<Option<String>, String> {
+        let name = name_of(host);
+        let file = self.file.as_ref().filter(|file| file.store().knows(&name));
+        let named = file.map(|file| file.store().named_account(&name, Some(host)));
+        let named = named.transpose().map_err(|error| error.to_string())?;
+        Ok(named.flatten().or_else(|| self.default_user.clone()))
+    }
+
     /// Returns the account of a PC in words, without asking any source.
     fn account(&self, host: &Host) -> Option<String> {
         let name = name_of(host);
@@ -200,7 +257,7 @@ impl Passwords {
             return Some(user);
         }
         let file = self.file.as_ref().filter(|file| file.store().knows(&name));
-        let kept = file.and_then(|file| file.store().account(&name, Some(host)).ok()?);
+        let kept = file.and_then(|file| file.store().account_in_words(&name, Some(host)).ok()?);
         kept.or_else(|| self.default_user.clone())
     }
 
@@ -218,7 +275,7 @@ impl Passwords {
             let file = self.file.as_ref().filter(|file| file.store().knows(&name));
             // Of a variable that is missing the look tells more.
             let kept = file.is_some_and(|file| {
-                let account = file.store().account(&name, Some(host));
+                let account = file.store().account_in_words(&name, Some(host));
                 let fetched = !host.brings_password() && file_for(&name, logon).is_none();
                 fetched || !matches!(account, Ok(None))
             });
@@ -245,8 +302,7 @@ impl Passwords {
         } in &domain.kept
         {
             let name = CredentialRef(value.clone());
-            let entry = file.store().settings().credential(&name);
-            let per_host = entry.is_some_and(fleetmend_credentials::settings::Entry::is_per_host);
+            let per_host = self.is_per_host(&name);
             if parameter == DOMAIN_PARAMETER && per_host {
                 return Err(CliError::user(format!(
                     "{}: {parameter} is one account for all PCs, and {name} is another for each",
@@ -256,7 +312,7 @@ impl Passwords {
             }
             let account = match per_host {
                 true => Some(format!("{name}, another on each PC")),
-                false => file.store().account(&name, None).ok().flatten(),
+                false => file.store().account_in_words(&name, None).ok().flatten(),
             };
             let account = account.unwrap_or_else(|| name.to_string());
             self.kept.insert(parameter.clone(), (name, account));
@@ -299,8 +355,7 @@ impl Passwords {
         // A check gives no account to any playbook.
         let kept = self.kept.values().filter(|_| mode == RunMode::Repair);
         for (name, _) in kept {
-            let entry = store.settings().credential(name);
-            let per_host = entry.is_some_and(fleetmend_credentials::settings::Entry::is_per_host);
+            let per_host = self.is_per_host(name);
             let whom = hosts.iter().map(|host| Some(Arc::clone(host)));
             let whom: Vec<Option<Arc<Host>>> = if per_host { whom.collect() } else { vec![None] };
             needs.extend(whom.into_iter().map(|host| Needed {
@@ -340,9 +395,8 @@ impl Passwords {
             None => None,
         };
         if let Some(password) = known {
-            let user = user
-                .or_else(|| self.account(host))
-                .ok_or("no account is known")?;
+            let user = user.or(self.named_account(host)?);
+            let user = user.ok_or("no account is known")?;
             return Ok(once(Credential::new(user, password)));
         }
         if self
@@ -428,6 +482,15 @@ impl CredentialSource for Passwords {
             detail,
         })
     }
+}
+
+/// Where the password of a logon is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Logon {
+    /// Where it is looked for first.
+    First,
+    /// In this place of `credentials.yaml`.
+    Place(usize),
 }
 
 /// A credential that `credentials.yaml` must have.

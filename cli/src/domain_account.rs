@@ -1,6 +1,5 @@
 //! Domain accounts of a run, each tried once from here before any PC is touched.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleetmend_directory::{LogonRefusal, NotProbed, Probe};
@@ -13,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::budget::Budget;
 use crate::commands::directory::policy;
-use crate::credentials::{DEFAULT, DOMAIN_PARAMETER, Passwords};
+use crate::credentials::{DOMAIN_PARAMETER, Logon, Passwords};
 use crate::directory::{Open, ask};
 use crate::directory_error::{probing, what_to_do};
 use crate::error::CliError;
@@ -62,7 +61,12 @@ pub(crate) async fn try_logons(
     (budget, printer): (&Budget, &Printer),
 ) -> Result<Vec<String>, CliError> {
     let mut tried = Vec::new();
-    for (account, host) in logons(passwords, plan) {
+    for DomainLogon {
+        account,
+        host,
+        logon,
+    } in logons(passwords, plan).await?
+    {
         let Some(open) = open else {
             printer.note(&format!(
                 "{account} is a domain account, and no directory is given to try it from here: its \
@@ -70,35 +74,64 @@ pub(crate) async fn try_logons(
             ));
             continue;
         };
-        let name = host.credential.clone();
-        let name = name.unwrap_or_else(|| CredentialRef(DEFAULT.to_owned()));
-        let found = passwords.credential(&name, &host).await;
-        let credential = found.map_err(|error| {
-            CliError::config(format!("the domain account {account} cannot be tried")).because(error)
-        })?;
+        let found = passwords.logon(&host, &logon).await;
+        let found = found.map_err(|why| not_to_be_had(&account, why))?;
+        // A key alone says nothing to the directory.
+        let found = found.filter(|found| !found.password.reveal().is_empty());
+        let Some(credential) = found else { continue };
         try_one(open, &credential, budget, printer).await?;
         tried.push(credential.user);
     }
     Ok(tried)
 }
 
-/// Returns each domain account with which PCs are logged on to, with one of the PCs.
-pub(crate) fn logons(passwords: &Passwords, plan: &RunPlan) -> BTreeMap<String, Arc<Host>> {
-    let mut found = BTreeMap::new();
+/// A domain account with which a PC may be logged on to.
+pub(crate) struct DomainLogon {
+    /// The account, as it is named.
+    pub(crate) account: String,
+    /// One of the PCs.
+    pub(crate) host: Arc<Host>,
+    /// Where its password is for this PC.
+    logon: Logon,
+}
+
+/// Returns each domain account with which PCs may be logged on to, with one of the PCs.
+///
+/// # Errors
+/// A vault cannot be asked whose an entry is.
+pub(crate) async fn logons(
+    passwords: &Passwords,
+    plan: &RunPlan,
+) -> Result<Vec<DomainLogon>, CliError> {
+    let mut found = Vec::new();
     let mut known = Vec::new();
     for host in &plan.hosts {
-        let accounts = passwords.accounts(std::slice::from_ref(host)).into_keys();
-        for account in accounts {
+        let accounts = passwords.logons(host).await;
+        let accounts = accounts.map_err(|why| {
+            CliError::config(format!("{}: its account cannot be told: {why}", host.name))
+        })?;
+        for (logon, account) in accounts {
             let Some(name) = domain_account(&account, host) else {
                 continue;
             };
             if !known.contains(&name) {
                 known.push(name);
-                found.insert(account, Arc::clone(host));
+                let host = Arc::clone(host);
+                found.push(DomainLogon {
+                    account,
+                    host,
+                    logon,
+                });
             }
         }
     }
-    found
+    Ok(found)
+}
+
+fn not_to_be_had(account: &str, why: impl std::fmt::Display) -> CliError {
+    CliError::config(format!(
+        "the domain account {account} cannot be tried: {why}"
+    ))
 }
 
 /// Returns the parameters of which a rung may hand the account to PCs or use it elsewhere.
@@ -127,8 +160,7 @@ async fn of_parameter(
     let Some((_, account)) = given.iter().find(|(name, _)| *name == parameter) else {
         return Ok(None);
     };
-    let host = plan.hosts.first();
-    let Some(host) = host.filter(|host| domain_account(account, host).is_some()) else {
+    let Some(host) = plan.hosts.first() else {
         return Ok(None);
     };
     let situation = plan.situation(host).ok();
@@ -136,13 +168,12 @@ async fn of_parameter(
         let name = situation.params.get(parameter)?.as_str()?;
         Some(CredentialRef(name.to_owned()))
     });
-    let Some(name) = name else {
+    let Some(name) = name.filter(|name| !passwords.is_per_host(name)) else {
         return Ok(None);
     };
     let found = passwords.credential(&name, host).await;
-    found.map(Some).map_err(|error| {
-        CliError::config(format!("the domain account {account} cannot be tried")).because(error)
-    })
+    let found = found.map_err(|error| not_to_be_had(account, error))?;
+    Ok(Some(found).filter(|found| domain_account(&found.user, host).is_some()))
 }
 
 /// Reads how the account stands, tries it by one logon, and notes what came of it.

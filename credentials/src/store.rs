@@ -2,6 +2,7 @@
 
 mod error;
 mod look;
+mod places;
 mod programs;
 #[cfg(test)]
 mod tests;
@@ -121,12 +122,12 @@ impl Store {
         from.any(|one| matches!(one.password, Some(Origin::Laps { .. })))
     }
 
-    /// Returns the account in words, without asking any source; none where neither the file
-    /// names one nor a source could.
+    /// Returns the accounts in words, without asking any source, for people to read; none where
+    /// neither the file names one nor a source could.
     ///
     /// # Errors
     /// There is no such credential, or its account has a variable that is not set.
-    pub fn account(
+    pub fn account_in_words(
         &self,
         name: &CredentialRef,
         host: Option<&Host>,

@@ -387,3 +387,61 @@ fn groups_name_credentials_and_hosts_outweigh_them() {
     let pc = inventory.hosts.iter().find(|host| host.name.0 == "pc-1");
     assert_eq!(name_of(pc.unwrap()).0, "a");
 }
+
+/// A list's words are for people; each account is judged, and used, by itself.
+#[tokio::test]
+async fn each_account_of_a_list_stands_for_itself() {
+    let text = r"
+version: 1
+credentials:
+  list:
+    attempts: 2
+    from:
+      - {user: fleetadmin, password: {file: local.pw}}
+      - {user: 'CORP\svc', password: {file: domain.pw}}
+  laps-else: {from: [{laps: {}}, {user: 'CORP\svc', password: {file: domain.pw}}]}
+";
+    let folder = Folder::new(
+        text,
+        &[("local.pw", "local"), ("domain.pw", "of-the-domain")],
+    );
+    let file = folder.open();
+    let pc = |name: &str| {
+        host("pc-1", |host| {
+            host.credential = Some(CredentialRef(name.into()))
+        })
+    };
+    let hosts = [pc("list"), pc("laps-else")];
+    let passwords = gather(&LogonArgs::default(), &hosts, Some(&file)).await;
+    let mut passwords = passwords.unwrap();
+    let domain = (Logon::Place(1), r"CORP\svc".to_owned());
+    let local = (Logon::Place(0), "fleetadmin".to_owned());
+    assert_eq!(
+        passwords.logons(&hosts[0]).await.unwrap(),
+        [local, domain.clone()]
+    );
+    assert_eq!(passwords.logons(&hosts[1]).await.unwrap(), [domain]);
+    let credential = passwords.logon(&hosts[1], &Logon::Place(1)).await.unwrap();
+    let credential = credential.unwrap();
+    assert_eq!(
+        (credential.user.as_str(), credential.password.reveal()),
+        (r"CORP\svc", "of-the-domain")
+    );
+    // The inventory's account outweighs them all.
+    let own = host("pc-2", |host| {
+        host.user = Some("own".into());
+        host.credential = Some(CredentialRef("list".into()));
+    });
+    assert_eq!(
+        passwords.logons(&own).await.unwrap(),
+        [(Logon::First, "own".to_owned())]
+    );
+    // A password of a variable is that of the first account.
+    passwords
+        .by_name
+        .insert(CredentialRef("list".into()), kept("of-a-variable"));
+    assert_eq!(
+        reveal(&passwords, &hosts[0]).await,
+        "fleetadmin/of-a-variable"
+    );
+}

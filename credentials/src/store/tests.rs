@@ -368,10 +368,51 @@ fn accounts_are_named_without_asking() {
         ),
         ("nameless", None),
     ] {
-        let told = store.account(&named(name), Some(&pc)).unwrap();
+        let told = store.account_in_words(&named(name), Some(&pc)).unwrap();
         assert_eq!(told.as_deref(), account, "{name}");
     }
     assert!(lock(&asked).is_empty());
     assert_eq!(store.kinds(&named("one-of-two")), "LAPS, else vault");
     assert!(store.needs_directory(&named("older")) && !store.needs_directory(&named("run")));
+}
+
+#[tokio::test]
+async fn each_place_has_its_own_account_and_password() {
+    let (store, asked) = store(world(&[
+        ("vault default/entry", Some(r"CORP\svc"), "of-the-domain"),
+        ("vault default/old", None, "old"),
+        ("laps 0", Some(r".\fleetadmin"), "of-laps"),
+    ]));
+    let pc = host("pc-1");
+    let accounts = async |name: &str| {
+        let accounts = store.accounts(&named(name), Some(&pc), &limit()).await;
+        accounts.unwrap()
+    };
+    let owned = |user: &str| Some(user.to_owned());
+    // LAPS names accounts of the PC alone, and is not asked.
+    assert_eq!(accounts("one-of-two").await, [(1, owned("fleetadmin"))]);
+    assert_eq!(accounts("laps").await, []);
+    assert_eq!(accounts("nameless").await, [(0, None)]);
+    assert!(lock(&asked).is_empty());
+    assert_eq!(accounts("entry").await, [(0, owned(r"CORP\svc"))]);
+    assert_eq!(*lock(&asked), ["vault default/entry"]);
+    let place = async |name: &str, place| {
+        let name = named(name);
+        let limit = limit();
+        let given = store.fetch_place(&name, Some(&pc), place, &limit).await;
+        given
+            .unwrap()
+            .map(|given| given.password.reveal().to_owned())
+    };
+    assert_eq!(place("one-of-two", 1).await.as_deref(), Some("old"));
+    assert_eq!(place("two-of-three", 2).await, None, "nothing is there");
+    assert_eq!(place("two-of-three", 3).await, None, "no such place");
+    for (name, account) in [
+        ("one-of-two", Some("fleetadmin")),
+        ("branch", Some("大阪-admin")),
+        ("entry", None),
+    ] {
+        let told = store.named_account(&named(name), Some(&pc)).unwrap();
+        assert_eq!(told.as_deref(), account, "{name}");
+    }
 }
