@@ -42,7 +42,10 @@ impl WriteLock {
             match taken {
                 Ok(Some(file)) => return Ok(Self { path: lock, file }),
                 // One of our group makes it at this moment: it is theirs before it is the group's.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_late => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::PermissionDenied
+                        && lock.exists()
+                        && !is_late => {}
                 Err(error) => return Err(failed(error)),
                 Ok(None) => {}
             }
@@ -102,8 +105,10 @@ fn make(path: &Path, vault: &Path) -> io::Result<File> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // A vault that may not be written is replaced all the same.
-            let mode = file.metadata()?.permissions().mode() | 0o600;
+            // Who may read a vault and write its folder can replace it, also where the vault
+            // itself may not be written.
+            let mode = file.metadata()?.permissions().mode();
+            let mode = mode | 0o600 | (mode & 0o040) >> 1;
             file.set_permissions(fs::Permissions::from_mode(mode))?;
         }
     }
@@ -160,7 +165,12 @@ mod tests {
         let vault = folder.path().join("v");
         fs::write(&vault, "").unwrap();
         let target = Target::new(&vault).unwrap();
-        for (mode, expected) in [(0o660, 0o660), (0o600, 0o600), (0o440, 0o640)] {
+        for (mode, expected) in [
+            (0o660, 0o660),
+            (0o600, 0o600),
+            (0o440, 0o660),
+            (0o640, 0o660),
+        ] {
             fs::set_permissions(&vault, fs::Permissions::from_mode(mode)).unwrap();
             let _held = WriteLock::take(&vault, &target, Duration::ZERO).unwrap();
             let lock = fs::metadata(target.lock()).unwrap();
