@@ -22,7 +22,8 @@ const DOMAIN_VARIABLE: &str = "FLEETMEND_DOMAIN_PASSWORD_FILE";
 /// # Errors
 /// Names the PC, the credential and what it is taken for.
 pub(super) fn check(hosts: &[Arc<Host>], domain: &DomainArgs) -> Result<(), CliError> {
-    let has_domain = domain.domain_user.is_some() || domain.domain_password_file.is_some();
+    // Also for commands that take no domain account: the variable is set for those that do.
+    let has_domain = domain.domain_user.is_some() || password::file_of(DOMAIN_VARIABLE).is_some();
     for host in hosts {
         let Some(name) = &host.credential else {
             continue;

@@ -305,6 +305,17 @@ fn a_name_that_means_another_account_reaches_no_pc() {
     hint: give the credential another name
     ");
     assert!(named("domain", &[]).contains("no terminal to ask"));
+    // `exec` takes no domain account, and the variable may be set for `run`.
+    folder.write(
+        "pcs.yaml",
+        "all:\n  hosts:\n    pc-1:\n      credential: Domain\n",
+    );
+    let args = ["exec", "-i", "pcs.yaml", "--user", "x", "--", "hostname"];
+    let variable = [("FLEETMEND_DOMAIN_PASSWORD_FILE", "admin.pw")];
+    let out = folder.run_with(&args, &variable);
+    assert_eq!(out.code, 2, "{}", out.text());
+    let told = "the credential name Domain means the account of --domain-user";
+    assert!(out.stderr.contains(told), "{}", out.stderr);
 }
 
 /// The default password on these PCs would be a wrong one.
