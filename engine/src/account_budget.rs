@@ -11,6 +11,7 @@ use fleetmend_model::HostName;
 use jiff::Timestamp;
 
 pub use account_name::AccountName;
+pub(crate) use judge::doubts_borne;
 pub use judge::{Spared, counts_towards_lockout, judge};
 
 /// How long a wrong password counts where the domain does not say: the default of Windows
@@ -105,6 +106,11 @@ pub trait AccountBudget: Send + Sync {
         account: &AccountName,
         policy: AccountPolicy,
     ) -> Result<(), BudgetError>;
+
+    /// Returns what the domain has said of the account, where that is kept and not too old.
+    async fn policy(&self, _account: &AccountName) -> Option<AccountPolicy> {
+        None
+    }
 
     /// Tells whether the operator has said that this account may be tried again all the same, in
     /// the words of the command line; also for an account of PCs.

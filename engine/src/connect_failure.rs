@@ -16,6 +16,10 @@ pub const OTHER_CONTROLLER: &str = "other-controller";
 /// The short code of a connection that the operator stopped.
 pub const INTERRUPTED: &str = "interrupted";
 
+/// The short code of a logon of which nothing came back after the password had been sent: whether
+/// it was refused, nobody knows.
+pub const UNANSWERED: &str = "unanswered";
+
 /// Returns the short code of the failure, as `ConnectFailed` carries it.
 pub fn code(error: &ConnectError) -> &'static str {
     match error {
@@ -116,6 +120,10 @@ pub fn advice(code: &str) -> &'static str {
         }
         OTHER_CONTROLLER => "wait until the other run has ended (fleetmend list), then run again",
         "no-credential" => "provide the credential that the inventory names",
+        UNANSWERED => {
+            "the password may have been refused, and nobody knows: check the PC's WinRM or SSH \
+             service, and what stands between, before you run on it again"
+        }
         "protocol" => "check what listens on this port: it does not speak as WinRM or SSH do",
         _ => "run on it again",
     }

@@ -5,6 +5,7 @@
 
 mod auto;
 mod error;
+mod logon_mark;
 pub mod powershell;
 mod session;
 pub mod sh;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use auto::{AutoConnector, ConnectorOptions, probe};
 pub use error::{ConnectError, DeniedWhy, SessionError, UnreachableWhy};
+pub use logon_mark::LogonMark;
 pub use session::{
     Connector, ExecOutput, ExecRequest, Limits, Reached, Script, ScriptFailure, Session, StepReply,
     StepRequest,

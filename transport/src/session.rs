@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ConnectError, SessionError};
+use crate::{ConnectError, LogonMark, SessionError};
 
 /// Bounds one wait: an instant after which it gives up, and a token that ends it at once.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Limits {
     pub deadline: Instant,
     /// Cut now.
     pub cancel: CancellationToken,
+    /// What becomes of the password in a logon under these limits.
+    pub mark: LogonMark,
 }
 
 impl Limits {
@@ -28,14 +30,22 @@ impl Limits {
         Self {
             deadline: Instant::now() + after,
             cancel: cancel.clone(),
+            mark: LogonMark::new(),
         }
+    }
+
+    /// Returns the same limits for a logon of which this mark is to tell.
+    pub fn marking(mut self, mark: &LogonMark) -> Self {
+        self.mark = mark.clone();
+        self
     }
 }
 
 /// Opens sessions. One connector serves every host of a run.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// Connects and logs on, at most once with this password.
+    /// Connects and logs on, at most once with this password. [`Limits::mark`] is set right before
+    /// the password, or a proof of it, leaves, and again when the PC has accepted it.
     ///
     /// # Errors
     /// See [`ConnectError`]; nothing has been run on the PC.

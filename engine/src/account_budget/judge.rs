@@ -96,6 +96,22 @@ pub fn judge(
     }))
 }
 
+/// Returns how many answers in a row may be lost after the password had been sent, without one that
+/// it was accepted between, before an account is used no more in a run.
+pub(crate) fn doubts_borne(policy: Option<&AccountPolicy>, now: Timestamp) -> usize {
+    let window = policy
+        .and_then(|policy| policy.window)
+        .unwrap_or(OBSERVATION);
+    let fresh = policy.filter(|policy| passed(policy.read, now) < window);
+    match fresh.and_then(|policy| policy.threshold) {
+        None | Some(0) => DOUBTFUL,
+        Some(threshold) => {
+            let borne = usize::try_from(threshold.saturating_sub(LEFT_OVER)).unwrap_or(DOUBTFUL);
+            borne.clamp(1, DOUBTFUL)
+        }
+    }
+}
+
 /// Nothing, for an instant that is yet to come: a clock that was set back frees nobody.
 fn passed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
@@ -165,6 +181,17 @@ mod tests {
             bad: Some(bad),
             read: at(read),
         }
+    }
+
+    #[test]
+    fn lost_answers_are_borne_as_the_threshold_allows() {
+        for (threshold, borne) in [(0, 3), (1, 1), (3, 1), (4, 2), (5, 3), (50, 3)] {
+            let policy = policy(Some(threshold), 0, 0);
+            assert_eq!(doubts_borne(Some(&policy), at(0)), borne, "{threshold}");
+            // Read too long ago.
+            assert_eq!(doubts_borne(Some(&policy), at(10)), 3, "{threshold}");
+        }
+        assert_eq!(doubts_borne(None, at(0)), 3);
     }
 
     #[test]

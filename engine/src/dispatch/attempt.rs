@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fleetmend_model::{
     Credential, CredentialRef, CredentialUse, Event, Host, HostEvent, HostName, Place,
 };
-use fleetmend_transport::{ConnectError, DeniedWhy, Session};
+use fleetmend_transport::{ConnectError, DeniedWhy, LogonMark, Session};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::gate::{Closed, Key, Pass, Refusal, Role};
 use super::held::Held;
 use super::host_task::Shared;
 use super::local_attempts::Barred;
-use super::logon::{Unmade, told};
+use super::logon::{Unmade, denies, logon_told, told};
 use crate::account_budget::AccountName;
 use crate::connect_failure::{self, CREDENTIAL_REFUSED, DOMAIN_LOGON, INTERRUPTED, LOCAL_LOGON};
 
@@ -123,16 +123,21 @@ impl Shared {
             }
         };
         self.note_use(name, credential, noted).await?;
-        let logon = self.connect(host, credential, token).await;
-        self.judge_logon((&key, pass.as_deref()), host, &credential.user, &logon);
-        if accepts(&logon) {
+        let mark = pass
+            .as_ref()
+            .map_or_else(LogonMark::new, |pass| pass.logs_on(&host.name));
+        let logon = self.connect(host, credential, &mark, token).await;
+        let verdict = verdict(&logon, &mark);
+        self.judge_logon((&key, pass.as_deref()), host, &credential.user, verdict);
+        if verdict == Verdict::Accepted {
             self.locals.domain_accepted(&host.name, &account, print);
         }
         drop(pass);
-        if denies(&logon) {
+        // What was spent is kept before anything else is.
+        if matches!(verdict, Verdict::Refused | Verdict::Unanswered) {
             self.gate.settled().await;
         }
-        logon.map_err(|error| match told(&error) {
+        logon.map_err(|error| match logon_told(&error, &mark) {
             ("logon", story) => (DOMAIN_LOGON, story),
             other => other,
         })
@@ -154,21 +159,30 @@ impl Shared {
         (key, pass): (&Key, Option<&Pass>),
         host: &Host,
         user: &str,
-        logon: &Result<Box<dyn Session>, ConnectError>,
+        verdict: Verdict,
     ) {
-        // One that tells nothing has not reached the domain.
-        if accepts(logon) {
-            if let Some(pass) = pass {
-                pass.prove();
+        match verdict {
+            Verdict::Accepted => {
+                if let Some(pass) = pass {
+                    pass.prove();
+                }
             }
-        } else if denies(logon) {
-            let refusal = Refusal {
-                account: user.to_owned(),
-                host: host.name.clone(),
-                place: Place::Pc,
-                code: None,
-            };
-            self.gate.refuse(key, &refusal);
+            Verdict::Refused => {
+                let refusal = Refusal {
+                    account: user.to_owned(),
+                    host: host.name.clone(),
+                    place: Place::Pc,
+                    code: None,
+                };
+                if let Some(pass) = pass {
+                    pass.refused();
+                }
+                self.gate.refuse(key, &refusal);
+            }
+            // The pass has the mark: it is in doubt as soon as the pass is dropped.
+            Verdict::Unanswered => {}
+            // It has not come to the domain.
+            Verdict::NotShown => {}
         }
     }
 
@@ -185,13 +199,19 @@ impl Shared {
         let may = self.locals.may(&host.name, own, another);
         may.map_err(barred)?;
         self.note_use(name, credential, noted).await?;
-        let logon = self.connect(host, credential, token).await;
-        if accepts(&logon) {
-            self.locals.accepted(&host.name, own);
-        } else if denies(&logon) {
-            self.locals.refused(&host.name, name, own);
+        let attempt = self.locals.begin(&host.name, own);
+        let mark = attempt.mark();
+        let logon = self.connect(host, credential, &mark, token).await;
+        match verdict(&logon, &mark) {
+            Verdict::Accepted => self.locals.accepted(&host.name, own),
+            Verdict::Refused => {
+                attempt.refused();
+                self.locals.refused(&host.name, name, own);
+            }
+            Verdict::Unanswered | Verdict::NotShown => {}
         }
-        logon.map_err(|error| match told(&error) {
+        drop(attempt);
+        logon.map_err(|error| match logon_told(&error, &mark) {
             // Over WinRM the transport names them itself.
             (LOCAL_LOGON, story) if !story.contains("LocalAccountTokenFilterPolicy") => {
                 let reasons = connect_failure::own_account_reasons(host.platform);
@@ -300,6 +320,29 @@ impl Shared {
     }
 }
 
+/// What a logon says of the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Refused,
+    /// It was sent, and nothing came back.
+    Unanswered,
+    /// It was not sent.
+    NotShown,
+}
+
+fn verdict(logon: &Result<Box<dyn Session>, ConnectError>, mark: &LogonMark) -> Verdict {
+    if logon.as_ref().is_err_and(denies) {
+        Verdict::Refused
+    } else if accepts(logon) || mark.is_accepted() {
+        Verdict::Accepted
+    } else if mark.is_unanswered() {
+        Verdict::Unanswered
+    } else {
+        Verdict::NotShown
+    }
+}
+
 /// Tells whether the password was good: who may not use remoting has logged on all the same.
 fn accepts(logon: &Result<Box<dyn Session>, ConnectError>) -> bool {
     matches!(
@@ -312,16 +355,6 @@ fn accepts(logon: &Result<Box<dyn Session>, ConnectError>) -> bool {
     )
 }
 
-fn denies(logon: &Result<Box<dyn Session>, ConnectError>) -> bool {
-    matches!(
-        logon,
-        Err(ConnectError::AccessDenied {
-            why: DeniedWhy::Logon,
-            ..
-        })
-    )
-}
-
 fn barred(why: Barred) -> Unmade {
     let story = match why {
         Barred::Refused => {
@@ -329,8 +362,8 @@ fn barred(why: Barred) -> Unmade {
              not tried again"
         }
         Barred::Cut => {
-            "twice in this run the controller died over a logon with this account, and either may \
-             have been refused; it was not tried again"
+            "twice in this run nothing came back of a logon with this account, and either may have \
+             been refused; it was not tried again"
         }
     };
     (LOCAL_LOGON, story.to_owned())

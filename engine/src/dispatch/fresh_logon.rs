@@ -14,7 +14,7 @@ use super::host_task::{CLOSE, Pc};
 use super::logon::Unmade;
 use super::recorder::Halted;
 use super::step::{ask, told};
-use crate::connect_failure::{CREDENTIAL_REFUSED, DOMAIN_LOGON, INTERRUPTED};
+use crate::connect_failure::{CREDENTIAL_REFUSED, DOMAIN_LOGON, INTERRUPTED, UNANSWERED};
 use crate::machine::LOGON_REFUSED;
 use crate::program::{Program, StepPlan};
 
@@ -26,6 +26,9 @@ pub(super) const REFUSED: [&str; 5] = [
     "authorization",
     "no-common-method",
 ];
+
+/// The error of a logon of which nothing came back after the password was sent.
+pub(super) const LOGON_UNANSWERED: &str = "LogonUnanswered";
 
 impl Pc {
     /// Stores the intent, logs on once, asks who that is, stores the end.
@@ -125,6 +128,7 @@ fn not_opened((why, story): Unmade) -> StepEnd {
     match why {
         INTERRUPTED => StepEnd::NotRun { reason: story },
         why if REFUSED.contains(&why) => failed(LOGON_REFUSED, story),
+        UNANSWERED => failed(LOGON_UNANSWERED, story),
         _ => failed("LogonFailed", story),
     }
 }

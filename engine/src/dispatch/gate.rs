@@ -28,7 +28,8 @@ pub(super) use refusal::{Refusal, Shut};
 
 /// How many PCs follow the first one together.
 const TRIAL: usize = 5;
-/// How many PCs in turn may be handed a credential of which no step tells whether it works.
+/// How many uses in turn may tell nothing of an account, where its domain does not say how many
+/// wrong passwords lock it.
 pub(super) const DOUBTS: usize = 3;
 
 /// What is guarded.
@@ -43,7 +44,8 @@ pub(super) enum Key {
 /// What an account is to be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role<'a> {
-    /// To log on. A logon that tells nothing has not reached the domain.
+    /// To log on. One of which nothing came back has not reached the domain, unless its
+    /// [`LogonMark`](fleetmend_transport::LogonMark) says that the password was on its way.
     Logon(&'a Secret),
     /// In the hands of a rung, which may have shown it to the domain whatever became of the
     /// answer.
@@ -57,7 +59,7 @@ pub(super) enum Role<'a> {
 pub(super) struct CredentialGate {
     names: BTreeSet<CredentialRef>,
     entries: Mutex<BTreeMap<Key, Arc<Entry>>>,
-    first: OnceLock<Shut>,
+    first: Arc<OnceLock<Shut>>,
     clerk: Clerk,
     /// Tells passwords apart without keeping them: of this process alone, and gone with it.
     prints: RandomState,
@@ -85,7 +87,7 @@ impl CredentialGate {
         Self {
             names,
             entries: Mutex::default(),
-            first: OnceLock::new(),
+            first: Arc::default(),
             clerk: Clerk::start(budget, patience),
             prints: RandomState::new(),
         }
@@ -150,6 +152,9 @@ impl CredentialGate {
         };
         match self.clerk.leave(&account).await {
             Ok(()) => {
+                if let Some(doubts) = self.clerk.borne(&account).await {
+                    entry.bears(doubts);
+                }
                 // Also one that was refused while we waited, in a path that had leave before.
                 let pass = self.pass(entry, password, (role, turn, None), true);
                 let closed = entry.is_closed(&mut entry.shut.subscribe(), Stage::New);
@@ -157,7 +162,7 @@ impl CredentialGate {
             }
             Err(why) => {
                 let account = account.to_string();
-                self.shut(entry, Shut::Spared { account, why });
+                entry.close(&Shut::Spared { account, why });
                 Err(Closed::Spared)
             }
         }
@@ -175,7 +180,7 @@ impl CredentialGate {
         leave: bool,
     ) -> Pass {
         let handed = matches!(role, Role::Handed(_));
-        let clerk = leave.then(|| self.clerk.clone());
+        let clerk = (self.clerk.clone(), leave);
         Pass::new(
             entry.clone(),
             password.clone(),
@@ -197,17 +202,17 @@ impl CredentialGate {
             };
             self.clerk.refused(account, spent);
         }
-        self.shut(&entry, Shut::Refused(refusal.clone()));
+        entry.close(&Shut::Refused(refusal.clone()));
     }
 
     /// Closes the gate for an account that was refused before a cut; the budget knows it.
     pub(super) fn refused_before(&self, key: &Key, refusal: &Refusal) {
-        self.shut(&self.entry(key), Shut::Refused(refusal.clone()));
+        self.entry(key).close(&Shut::Refused(refusal.clone()));
     }
 
     /// Counts a use before a cut that told nothing.
     pub(super) fn doubted_before(&self, key: &Key) {
-        self.entry(key).doubt();
+        self.entry(key).doubt_before(pass::UNTOLD);
     }
 
     /// Waits until the budget of this machine has heard everything.
@@ -226,19 +231,13 @@ impl CredentialGate {
         self.first.get()
     }
 
-    fn shut(&self, entry: &Entry, why: Shut) {
-        entry.close(&why);
-        // The run's first one stands.
-        let _ = self.first.set(why);
-    }
-
     fn entry(&self, key: &Key) -> Arc<Entry> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let account = match key {
             Key::Account(account) => Some(account.clone()),
             Key::Credential(_) => None,
         };
-        let new = || Arc::new(Entry::new(account));
+        let new = || Arc::new(Entry::new(account, self.first.clone()));
         entries.entry(key.clone()).or_insert_with(new).clone()
     }
 }

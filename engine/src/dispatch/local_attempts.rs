@@ -6,13 +6,16 @@
 //! needed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use fleetmend_model::{CredentialRef, HostName};
 
+use fleetmend_transport::LogonMark;
+
 use crate::account_budget::AccountName;
 
-/// How many attempts may have been cut in a run before their answer, on one PC.
+/// How many attempts may have ended in a run without an answer to the password, on one PC.
 const CUT: u32 = 2;
 
 /// What the PCs said of their own accounts, in this run and before it was cut.
@@ -36,8 +39,19 @@ struct OfAccount {
     refused: BTreeSet<u64>,
     /// Refusals before the run was cut.
     before: u32,
-    /// Attempts that were cut before their answer.
+    /// Attempts that ended before their answer, with the run or in it.
     cut: u32,
+}
+
+/// An attempt that is under way. However it ends, also with its future, one of which no answer came
+/// back after the password was sent counts as one that was cut.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    attempts: &'a LocalAttempts,
+    host: &'a HostName,
+    own: (&'a str, u64),
+    mark: LogonMark,
+    refused: AtomicBool,
 }
 
 /// Why a PC is not shown a password.
@@ -45,7 +59,7 @@ struct OfAccount {
 pub(super) enum Barred {
     /// It has refused this account in this run.
     Refused,
-    /// Attempts were cut before their answer, twice.
+    /// Attempts ended before their answer, twice.
     Cut,
 }
 
@@ -98,6 +112,27 @@ impl LocalAttempts {
         })
     }
 
+    /// Begins an attempt.
+    pub(super) fn begin<'a>(&'a self, host: &'a HostName, own: (&'a str, u64)) -> Attempt<'a> {
+        Attempt {
+            attempts: self,
+            host,
+            own,
+            mark: LogonMark::new(),
+            refused: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that no answer came to a password, unless it is one that the PC has accepted.
+    fn unanswered(&self, host: &HostName, (account, print): (&str, u64)) {
+        self.on(host, |pc| {
+            let of = pc.accounts.entry(own_name(account)).or_default();
+            if !of.accepted.contains(&print) {
+                of.cut += 1;
+            }
+        });
+    }
+
     pub(super) fn accepted(&self, host: &HostName, (account, print): (&str, u64)) {
         self.on(host, |pc| {
             let of = pc.accounts.entry(own_name(account)).or_default();
@@ -141,6 +176,26 @@ impl LocalAttempts {
     fn on<T>(&self, host: &HostName, what: impl FnOnce(&mut OfPc) -> T) -> T {
         let mut pcs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         what(pcs.entry(host.clone()).or_default())
+    }
+}
+
+impl Attempt<'_> {
+    /// Returns what the logon must mark.
+    pub(super) fn mark(&self) -> LogonMark {
+        self.mark.clone()
+    }
+
+    /// Notes that the PC refused it: then nothing is in doubt.
+    pub(super) fn refused(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.mark.is_unanswered() && !*self.refused.get_mut() {
+            self.attempts.unanswered(self.host, self.own);
+        }
     }
 }
 
@@ -195,6 +250,32 @@ mod tests {
         assert_eq!(attempts.count(&pc(), &admin()), 0);
         attempts.refused(&pc(), &admin(), ("admin", 2));
         assert!(attempts.may(&pc(), ("admin", 2), false).is_err());
+    }
+
+    #[test]
+    fn a_password_without_an_answer_counts_as_one_that_was_cut() {
+        let attempts = LocalAttempts::default();
+        let own = ("admin", 1);
+        let pc = pc();
+        // Not sent, or accepted, or refused: not in doubt.
+        drop(attempts.begin(&pc, own));
+        let attempt = attempts.begin(&pc, own);
+        attempt.mark().leaves();
+        attempt.refused();
+        drop(attempt);
+        for may in [Ok(()), Err(Barred::Cut)] {
+            let attempt = attempts.begin(&pc, own);
+            attempt.mark().leaves();
+            drop(attempt);
+            assert_eq!(attempts.may(&pc, own, false), may);
+        }
+        attempts.accepted(&pc, own);
+        for _ in 0..3 {
+            let attempt = attempts.begin(&pc, own);
+            attempt.mark().leaves();
+            drop(attempt);
+            assert_eq!(attempts.may(&pc, own, false), Ok(()));
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use fleetmend_model::{Credential, CredentialUse, Host};
-use fleetmend_transport::{ConnectError, Limits, Session, UnreachableWhy};
+use fleetmend_transport::{ConnectError, DeniedWhy, Limits, LogonMark, Session, UnreachableWhy};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Noted, Whose};
 use super::host_task::{GRACE, Pc, Shared, Slot};
+use crate::connect_failure::{INTERRUPTED, UNANSWERED};
 use crate::{connect_failure, machine};
 
 /// Why no session came about: the short code, and the whole story.
@@ -17,6 +18,29 @@ pub(super) type Unmade = (&'static str, String);
 /// Returns code and story of a failure.
 pub(super) fn told(error: &ConnectError) -> Unmade {
     (connect_failure::code(error), connect_failure::story(error))
+}
+
+/// Returns code and story of a logon that failed, where nothing may have come back after the
+/// password was sent.
+pub(super) fn logon_told(error: &ConnectError, mark: &LogonMark) -> Unmade {
+    match told(error) {
+        (INTERRUPTED, story) if mark.is_unanswered() => {
+            (INTERRUPTED, format!("{story} after the password was sent"))
+        }
+        (_, story) if mark.is_unanswered() && !denies(error) => (UNANSWERED, story),
+        other => other,
+    }
+}
+
+/// Tells whether the password was refused.
+pub(super) fn denies(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::AccessDenied {
+            why: DeniedWhy::Logon,
+            ..
+        }
+    )
 }
 
 impl Pc {
@@ -120,17 +144,19 @@ impl Shared {
         }
     }
 
+    /// Logs on; `mark` tells what became of the password, however this ends.
     pub(super) async fn connect(
         &self,
         host: &Host,
         credential: &Credential,
+        mark: &LogonMark,
         token: &CancellationToken,
     ) -> Result<Box<dyn Session>, ConnectError> {
         if token.is_cancelled() {
             return Err(ConnectError::Cancelled);
         }
         let time = self.plan.limits.logon;
-        let limits = Limits::within(time, token);
+        let limits = Limits::within(time, token).marking(mark);
         let connect = self.connector.connect(host, credential, &limits);
         match timeout(time + GRACE, connect).await {
             Ok(session) => session,

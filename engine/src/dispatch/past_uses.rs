@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use fleetmend_model::{CredentialRef, CredentialUse, HostEvent, HostName, StepEnd};
 
+use super::fresh_logon::LOGON_UNANSWERED;
 use super::local_attempts::Before;
-use crate::connect_failure::LOCAL_LOGON;
+use crate::connect_failure::{INTERRUPTED, LOCAL_LOGON, UNANSWERED};
 use crate::machine::LOGON_REFUSED;
 
 /// Credentials by name, each with the account that it was.
@@ -61,9 +62,21 @@ impl Uses {
                 pc.used(credential, account, what_for, running);
             }
             HostEvent::Connected { .. } => self.answered(host, false, Some(true)),
+            // Whether the password was on its way when the operator stopped it is not told.
+            HostEvent::ConnectFailed { why, .. } if why == UNANSWERED || why == INTERRUPTED => {
+                self.unanswered(host, false);
+            }
             HostEvent::ConnectFailed { why, .. } => {
                 self.answered(host, false, (why == LOCAL_LOGON).then_some(false));
             }
+            HostEvent::StepEnded {
+                end: StepEnd::NotRun { .. },
+                ..
+            } => self.unanswered(host, true),
+            HostEvent::StepEnded {
+                end: StepEnd::Failed { error_id, .. },
+                ..
+            } if error_id == LOGON_UNANSWERED => self.unanswered(host, true),
             HostEvent::StepEnded { end, .. } => {
                 let word = match end {
                     StepEnd::Answered { .. } => Some(true),
@@ -79,12 +92,8 @@ impl Uses {
     /// The run was cut here, and goes on.
     pub(super) fn resume(&mut self) {
         for pc in self.0.values_mut() {
-            if let Some(last) = pc.last.take().filter(|last| last.open) {
-                let attempts = pc.accounts.entry(last.account).or_default();
-                if !attempts.accepted {
-                    attempts.before.cut += 1;
-                }
-            }
+            pc.cut();
+            pc.last = None;
             // Passwords are given anew, and may be others.
             let each = pc.accounts.values_mut();
             each.for_each(|attempts| attempts.accepted = false);
@@ -120,6 +129,15 @@ impl Uses {
         each.filter(|own| own.before != Before::default()).collect()
     }
 
+    /// The attempt that was announced last ended, and the PC may have refused it.
+    fn unanswered(&mut self, host: &HostName, amid: bool) {
+        if let Some(pc) = self.0.get_mut(host)
+            && pc.last.as_ref().is_some_and(|last| last.amid == amid)
+        {
+            pc.cut();
+        }
+    }
+
     /// The PC has said something, or nothing, of the attempt that was announced last.
     fn answered(&mut self, host: &HostName, amid: bool, accepted: Option<bool>) {
         let Some(pc) = self.0.get_mut(host) else {
@@ -142,6 +160,18 @@ impl Uses {
 }
 
 impl OfPc {
+    /// What was announced last has no answer and will have none.
+    fn cut(&mut self) {
+        let Some(last) = self.last.as_mut().filter(|last| last.open) else {
+            return;
+        };
+        last.open = false;
+        let attempts = self.accounts.entry(last.account.clone()).or_default();
+        if !attempts.accepted {
+            attempts.before.cut += 1;
+        }
+    }
+
     fn used(
         &mut self,
         name: &CredentialRef,
@@ -241,6 +271,19 @@ mod tests {
             (vec![one(), None, one(), None], (0, 2)),
             (vec![one(), Some(failed("logon")), None], (1, 0)),
             (vec![one(), Some(failed("timed-out")), None], (0, 0)),
+            // Nothing came back after it was sent, or the operator stopped it.
+            (vec![one(), Some(failed("unanswered")), None], (0, 1)),
+            (vec![one(), Some(failed("interrupted")), None], (0, 1)),
+            (
+                vec![
+                    one(),
+                    Some(failed("unanswered")),
+                    one(),
+                    Some(failed("unanswered")),
+                ],
+                (0, 2),
+            ),
+            (vec![Some(failed("interrupted")), None], (0, 0)),
             (vec![one(), Some(connected()), None], (0, 0)),
             // A reconnect that was cut: it had been accepted in this run.
             (vec![one(), Some(connected()), one(), None], (0, 0)),

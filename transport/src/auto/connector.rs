@@ -125,6 +125,7 @@ impl AutoConnector {
         let limits = Limits {
             deadline,
             cancel: limits.cancel.clone(),
+            mark: limits.mark.clone(),
         };
         dial::connect(&host.address, port, &limits).await
     }

@@ -12,7 +12,7 @@ use russh::{MethodKind, MethodSet};
 
 use super::client::HostKeyCheck;
 use super::key::LogonKey;
-use crate::{ConnectError, DeniedWhy, UnreachableWhy};
+use crate::{ConnectError, DeniedWhy, LogonMark, UnreachableWhy};
 
 /// How many keys of an agent are offered: sshd ends a connection after six tries, and the
 /// password must still fit.
@@ -29,7 +29,9 @@ pub(super) struct Logon<'a> {
     pub(super) credential: &'a Credential,
     pub(super) settings: &'a SshSettings,
     /// Set before the password is sent.
-    pub(super) sent: &'a AtomicBool,
+    pub(super) mark: &'a LogonMark,
+    /// Whether the host ended the connection with a message.
+    pub(super) said_bye: &'a AtomicBool,
 }
 
 /// The account as sshd wants it: a local account is named without `.\`.
@@ -171,16 +173,22 @@ impl Logon<'_> {
     async fn password(&mut self) -> Result<(), ConnectError> {
         // russh keeps its own copy in a plain string until it is sent; there is no way round.
         let password = self.credential.password.reveal();
-        self.sent.store(true, Ordering::Relaxed);
+        self.mark.leaves();
         match self.handle.authenticate_password(self.user, password).await {
-            Ok(AuthResult::Success) => Ok(()),
+            Ok(AuthResult::Success) => {
+                self.mark.accepted();
+                Ok(())
+            }
             Ok(AuthResult::Failure {
                 partial_success: true,
                 remaining_methods,
             }) => Err(self.more_wanted(&remaining_methods)),
-            // From here on the password counts as spent, whatever happened.
+            // So russh tells that the connection went.
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) if remaining_methods.is_empty() => Err(self.gone("the connection was closed")),
             Ok(AuthResult::Failure { .. }) => Err(self.denied("the password was refused")),
-            Err(error) => Err(self.denied(&format!("the password was sent, then: {error}"))),
+            Err(error) => Err(self.gone(&error.to_string())),
         }
     }
 
@@ -193,7 +201,10 @@ impl Logon<'_> {
         let mut answered = false;
         for _ in 0..ROUNDS {
             let answers = match state {
-                KeyboardInteractiveAuthResponse::Success => return Ok(()),
+                KeyboardInteractiveAuthResponse::Success => {
+                    self.mark.accepted();
+                    return Ok(());
+                }
                 KeyboardInteractiveAuthResponse::Failure {
                     partial_success: true,
                     remaining_methods,
@@ -206,7 +217,7 @@ impl Logon<'_> {
                         [] => Vec::new(),
                         [prompt] if !prompt.echo && !answered => {
                             answered = true;
-                            self.sent.store(true, Ordering::Relaxed);
+                            self.mark.leaves();
                             vec![self.credential.password.reveal().to_owned()]
                         }
                         _ => break,
@@ -217,14 +228,23 @@ impl Logon<'_> {
                 .handle
                 .authenticate_keyboard_interactive_respond(answers)
                 .await;
-            state = next
-                .map_err(|error| self.denied(&format!("the password was sent, then: {error}")))?;
+            state = next.map_err(|error| {
+                let detail = error.to_string();
+                if answered {
+                    self.gone(&detail)
+                } else {
+                    self.lost(&detail)
+                }
+            })?;
         }
         // A second question is a one-time code, a new password, or the same password again.
         Err(self.denied("the host asked for more than one password"))
     }
 
     fn more_wanted(&self, remaining: &MethodSet) -> ConnectError {
+        if self.mark.is_unanswered() {
+            self.mark.accepted();
+        }
         self.refused(
             DeniedWhy::NoCommonMethod,
             format!(
@@ -262,6 +282,18 @@ impl Logon<'_> {
             user: self.user.to_owned(),
             why,
             detail,
+        }
+    }
+
+    /// The connection went after the password was sent. sshd says so when the last password that
+    /// it takes was wrong; one that just goes has said nothing of the password.
+    fn gone(&self, detail: &str) -> ConnectError {
+        if self.said_bye.load(Ordering::SeqCst) {
+            return self.denied("the password was sent, and the host ended the connection");
+        }
+        ConnectError::Protocol {
+            address: self.address.to_owned(),
+            detail: format!("{detail} after the password had been sent"),
         }
     }
 

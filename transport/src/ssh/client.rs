@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use russh::client::DisconnectReason;
 use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{Preferred, client, kex};
 
@@ -27,16 +29,31 @@ pub(super) enum HandshakeError {
     Store(String),
 }
 
-/// Judges the host key.
+/// Judges the host key, and hears how the connection ends.
 pub(super) struct HostKeyCheck {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) known: KnownHosts,
     pub(super) accept_new: bool,
+    /// Set when the host ends the connection with a message of its own, and does not just go.
+    pub(super) said_bye: Arc<AtomicBool>,
 }
 
 impl client::Handler for HostKeyCheck {
     type Error = HandshakeError;
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<HandshakeError>,
+    ) -> Result<(), HandshakeError> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => {
+                self.said_bye.store(true, Ordering::SeqCst);
+                Ok(())
+            }
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
 
     async fn check_server_key(
         &mut self,

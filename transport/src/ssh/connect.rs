@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fleetmend_model::{Credential, Platform, SshSettings};
 use russh::client;
@@ -52,11 +53,11 @@ pub async fn connect(
     limits: &Limits,
 ) -> Result<SshWire, ConnectError> {
     let address = endpoint.authority();
-    let sent = AtomicBool::new(false);
     let work = async {
         // What can fail on this machine fails before anything leaves it.
         let key = LogonKey::load(credential, settings, &address).await?;
         let check = host_key_check(endpoint, settings, &address).await?;
+        let said_bye = Arc::clone(&check.said_bye);
         let known_types = check.known.algorithms(&endpoint.host, endpoint.port);
         let tcp = match tcp {
             Some(tcp) => tcp,
@@ -74,7 +75,8 @@ pub async fn connect(
             user,
             credential,
             settings,
-            sent: &sent,
+            mark: &limits.mark,
+            said_bye: &said_bye,
         };
         logon.run(key).await?;
         Ok(SshWire::new(handle, address.clone(), platform))
@@ -83,7 +85,7 @@ pub async fn connect(
         biased;
         () = limits.cancel.cancelled() => Err(ConnectError::Cancelled),
         done = tokio::time::timeout_at(limits.deadline, work) => {
-            done.unwrap_or_else(|_| Err(silent(&address, sent.load(Ordering::Relaxed))))
+            done.unwrap_or_else(|_| Err(silent(&address, limits.mark.is_unanswered())))
         }
     }
 }
@@ -126,6 +128,7 @@ async fn host_key_check(
         port: endpoint.port,
         known,
         accept_new: settings.accept_new_host_keys,
+        said_bye: Arc::new(AtomicBool::new(false)),
     })
 }
 

@@ -266,6 +266,7 @@ impl Wire for SshWire {
             let short = Limits {
                 deadline: limits.deadline.min(poll),
                 cancel: limits.cancel.clone(),
+                mark: limits.mark.clone(),
             };
             match within(&short, process.read.wait()).await {
                 Waited::Done(message) => process.take(message),

@@ -114,18 +114,26 @@ async fn ntlm(
     let third = context
         .answer(&challenge, account, password)
         .map_err(broken)?;
+    // Before: from here on the future may be dropped at any point.
+    limits.mark.leaves();
     let answer = leg(target, &mut http, &third, limits)
         .await
         .map_err(|error| {
             Failure::Final(match error {
                 HttpError::Cancelled => ConnectError::Cancelled,
-                HttpError::NotSent => target.failed(error),
+                HttpError::NotSent => {
+                    limits.mark.did_not_leave();
+                    target.failed(error)
+                }
                 // It may have been judged: it is not sent again, and no other port is tried.
                 error => target.protocol(format!("{error} after the password had been proven")),
             })
         })?;
     match answer.status {
-        200..=299 => target.judged(true),
+        200..=299 => {
+            limits.mark.accepted();
+            target.judged(true);
+        }
         401 => {
             target.judged(false);
             return Err(Failure::Final(denied(target)));

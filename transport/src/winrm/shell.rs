@@ -80,10 +80,18 @@ async fn attempt(
     link: Link,
     limits: &Limits,
 ) -> Result<Attempt, ConnectError> {
+    // Basic shows the password with each request, and with this one for the first time.
+    if matches!(target.proof, Proof::Basic(_)) {
+        limits.mark.leaves();
+    }
     let exchanged = match exchange(target, link, limits).await {
         Ok(exchanged) => exchanged,
-        Err(ExchangeError::Http(HttpError::NotSent)) => return Ok(Attempt::NotSent),
-        Err(ExchangeError::Status(503)) => {
+        Err(ExchangeError::Http(HttpError::NotSent)) => {
+            limits.mark.did_not_leave();
+            return Ok(Attempt::NotSent);
+        }
+        // A password of which the PC has said nothing is not shown again.
+        Err(ExchangeError::Status(503)) if target.accepted() => {
             return Ok(Attempt::Busy(
                 "HTTP 503, the service is not available".to_owned(),
                 None,
@@ -91,6 +99,7 @@ async fn attempt(
         }
         Err(error) => return Err(failed(target, error)),
     };
+    limits.mark.accepted();
     target.judged(true);
     match exchanged.reply {
         Ok(body) => {
@@ -150,7 +159,9 @@ fn failed(target: &Target, error: ExchangeError) -> ConnectError {
             target.judged(false);
             logon::denied(target)
         }
-        ExchangeError::Status(401 | 403) => unauthorized(target, &error.to_string()),
+        ExchangeError::Status(401 | 403) if target.accepted() => {
+            unauthorized(target, &error.to_string())
+        }
         ExchangeError::Http(HttpError::Cancelled) => ConnectError::Cancelled,
         // The password was accepted: trying it elsewhere cannot lock it.
         ExchangeError::Http(error @ (HttpError::Silent(_) | HttpError::Deadline))

@@ -173,6 +173,7 @@ impl Wire for WinrmWire {
         let patient = Limits {
             deadline: begun + patience,
             cancel: limits.cancel.clone(),
+            mark: limits.mark.clone(),
         };
         let operation = Operation::Receive {
             shell: &shell,

@@ -8,12 +8,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_model::HostName;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use crate::account_budget::{AccountBudget, AccountName, BudgetError, Leave, SpentTry};
+use crate::account_budget::{
+    AccountBudget, AccountName, BudgetError, Leave, SpentTry, doubts_borne,
+};
 
 /// How often a run asks whether another has ended its try.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -36,6 +39,7 @@ enum Word {
     Accepted(AccountName),
     Refused(AccountName, SpentTry),
     Untold(AccountName),
+    Borne(AccountName, oneshot::Sender<usize>),
     Settled(oneshot::Sender<()>),
 }
 
@@ -82,11 +86,18 @@ impl Clerk {
         self.say(Word::Untold(account.clone()));
     }
 
-    /// A rung was handed it, and nobody knows whether the domain refused it.
-    pub(super) fn doubted(&self, account: &AccountName) {
+    /// Returns how many lost answers in a row the account bears, if that can be told.
+    pub(super) async fn borne(&self, account: &AccountName) -> Option<usize> {
+        let (reply, answer) = oneshot::channel();
+        self.say(Word::Borne(account.clone(), reply));
+        answer.await.ok()
+    }
+
+    /// It was on its way to its domain, and nobody knows whether it was refused.
+    pub(super) fn doubted(&self, account: &AccountName, host: Option<HostName>) {
         let spent = SpentTry {
             at: Timestamp::now(),
-            host: None,
+            host,
             code: None,
             perhaps: true,
         };
@@ -132,6 +143,14 @@ async fn serve(budget: Arc<dyn AccountBudget>, mut words: mpsc::UnboundedReceive
                 (account.clone(), budget.refused(&account, spent).await)
             }
             Word::Untold(account) => (account.clone(), budget.untold(&account).await),
+            Word::Borne(account, reply) => {
+                let policy = AssertUnwindSafe(budget.policy(&account))
+                    .catch_unwind()
+                    .await;
+                let policy = policy.unwrap_or_default();
+                let _ = reply.send(doubts_borne(policy.as_ref(), Timestamp::now()));
+                continue;
+            }
             Word::Settled(reply) => {
                 let _ = reply.send(());
                 continue;

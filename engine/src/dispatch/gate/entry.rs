@@ -1,7 +1,8 @@
 //! What the gate knows of one account.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -16,6 +17,10 @@ pub(super) struct Entry {
     pub(super) account: Option<AccountName>,
     pub(super) shut: watch::Sender<Gate>,
     pub(super) why: OnceLock<Shut>,
+    /// Why an account was first not used any more in the run.
+    first: Arc<OnceLock<Shut>>,
+    /// How many doubts it bears.
+    borne: AtomicUsize,
     /// Who tries a password that nobody has seen to work.
     pub(super) turn: Arc<Semaphore>,
     passwords: Mutex<BTreeMap<Option<u64>, Arc<Password>>>,
@@ -25,8 +30,10 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gate {
     closed: Option<Closed>,
-    /// How many rungs that were handed it told nothing.
+    /// How often it may have been refused, and nobody knows, since its password was accepted last.
     doubts: usize,
+    /// The same of uses before the run was cut.
+    before: usize,
 }
 
 /// One password of an account.
@@ -35,6 +42,16 @@ pub(super) struct Password {
     pub(super) stage: watch::Sender<Stage>,
     /// The places of those who follow the first.
     pub(super) permits: Arc<Semaphore>,
+    said: Mutex<Said>,
+}
+
+/// What was said of a password.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    /// How often it was accepted.
+    accepted: u64,
+    /// How many uses since then told nothing.
+    doubts: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +66,13 @@ pub(super) enum Stage {
 }
 
 impl Entry {
-    pub(super) fn new(account: Option<AccountName>) -> Self {
+    pub(super) fn new(account: Option<AccountName>, first: Arc<OnceLock<Shut>>) -> Self {
         Self {
             account,
             shut: watch::Sender::new(Gate::default()),
             why: OnceLock::new(),
+            first,
+            borne: AtomicUsize::new(DOUBTS),
             turn: Arc::new(Semaphore::new(1)),
             passwords: Mutex::default(),
         }
@@ -66,6 +85,7 @@ impl Entry {
             Arc::new(Password {
                 stage: watch::Sender::new(Stage::New),
                 permits: Arc::new(Semaphore::new(0)),
+                said: Mutex::default(),
             })
         });
         password.clone()
@@ -80,7 +100,9 @@ impl Entry {
         let now = shut.borrow_and_update();
         match &now.closed {
             Some(closed) => Err(closed.clone()),
-            None if stage == Stage::New && now.doubts >= DOUBTS => Err(Closed::Doubted),
+            None if stage == Stage::New && now.doubts + now.before >= DOUBTS => {
+                Err(Closed::Doubted)
+            }
             None => Ok(()),
         }
     }
@@ -88,6 +110,8 @@ impl Entry {
     pub(super) fn close(&self, why: &Shut) {
         // Before it closes: who sees it closed must find out why.
         let _ = self.why.set(why.clone());
+        // The run's first one stands.
+        let _ = self.first.set(why.clone());
         self.shut.send_modify(|gate| {
             gate.closed.get_or_insert(match why {
                 Shut::Refused(_) => Closed::Refused,
@@ -96,9 +120,48 @@ impl Entry {
         });
     }
 
-    /// A rung that was handed it ended without a word on the account.
-    pub(super) fn doubt(&self) {
+    /// Notes how many doubts the account bears.
+    pub(super) fn bears(&self, doubts: usize) {
+        self.borne.store(doubts, Ordering::SeqCst);
+    }
+
+    /// It may have been refused, and nobody knows. An account of a domain that bears no more of
+    /// that is used no more; `story` is why.
+    pub(super) fn doubt(&self, story: &str) {
         self.shut.send_modify(|gate| gate.doubts += 1);
+        self.bear(story);
+    }
+
+    /// The same of a use before the run was cut.
+    pub(super) fn doubt_before(&self, story: &str) {
+        self.shut.send_modify(|gate| gate.before += 1);
+        self.bear(story);
+    }
+
+    fn bear(&self, story: &str) {
+        let doubts = {
+            let gate = self.shut.borrow();
+            gate.doubts + gate.before
+        };
+        let Some(account) = &self.account else {
+            return;
+        };
+        if doubts >= self.borne.load(Ordering::SeqCst) {
+            let why = format!("{story}; whether it was refused, nobody knows");
+            let account = account.to_string();
+            self.close(&Shut::Spared { account, why });
+        }
+    }
+
+    /// Takes doubts back: the password of which they were has been accepted since. Of which one
+    /// those before a cut were is not known.
+    pub(super) fn believe(&self, doubts: usize) {
+        self.shut.send_if_modified(|gate| {
+            let changes = doubts > 0 || gate.before > 0;
+            gate.doubts = gate.doubts.saturating_sub(doubts);
+            gate.before = 0;
+            changes
+        });
     }
 }
 
@@ -114,6 +177,33 @@ impl Password {
                 };
             }
         });
+    }
+
+    /// Returns how often it was accepted.
+    pub(super) fn accepted(&self) -> u64 {
+        self.said().accepted
+    }
+
+    /// Notes that it was accepted; returns how many doubts there were of it.
+    pub(super) fn accept(&self) -> usize {
+        let mut said = self.said();
+        said.accepted += 1;
+        std::mem::take(&mut said.doubts)
+    }
+
+    /// Notes that a use told nothing; false if it was accepted since there were so many
+    /// acceptances, for then it was good.
+    pub(super) fn doubt(&self, accepted: u64) -> bool {
+        let mut said = self.said();
+        let counts = said.accepted == accepted;
+        if counts {
+            said.doubts += 1;
+        }
+        counts
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It works.

@@ -1,12 +1,19 @@
 //! Leave to use an account.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use fleetmend_model::HostName;
+use fleetmend_transport::LogonMark;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::clerk::Clerk;
 use super::entry::{Entry, Password};
+
+/// What is said of an account that rungs were handed.
+pub(super) const UNTOLD: &str = "no PC to which it was handed could tell whether it works";
+/// What is said of one with which was logged on.
+const UNANSWERED: &str = "nothing came back after the password was sent";
 
 /// Leave to use an account, until dropped.
 #[derive(Debug)]
@@ -17,8 +24,15 @@ pub(in super::super) struct Pass {
     handed: bool,
     used: AtomicBool,
     proven: AtomicBool,
-    /// Who gave the leave of all runs of this machine, for a password that was not proven yet.
-    leave: Option<Clerk>,
+    refused: AtomicBool,
+    /// What became of the password in a logon.
+    mark: LogonMark,
+    /// Where that was, and how often the password had been accepted before.
+    host: OnceLock<HostName>,
+    accepted: AtomicU64,
+    clerk: Clerk,
+    /// Whether all runs of this machine gave leave, for a password that was not proven yet.
+    leave: bool,
     turn: Option<OwnedSemaphorePermit>,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -29,14 +43,20 @@ impl Pass {
         password: Arc<Password>,
         (turn, permit): (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>),
         handed: bool,
-        leave: Option<Clerk>,
+        (clerk, leave): (Clerk, bool),
     ) -> Self {
+        let accepted = AtomicU64::new(password.accepted());
         Self {
             entry,
             password,
             handed,
             used: AtomicBool::new(false),
             proven: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            mark: LogonMark::new(),
+            host: OnceLock::new(),
+            accepted,
+            clerk,
             leave,
             turn,
             permit,
@@ -48,13 +68,34 @@ impl Pass {
         self.used.store(true, Ordering::Relaxed);
     }
 
+    /// Notes that a logon at this PC begins; returns what it must mark. Whatever ends it, also the
+    /// end of its future: without an answer to a password that was sent it is in doubt.
+    pub(in super::super) fn logs_on(&self, host: &HostName) -> LogonMark {
+        let _ = self.host.set(host.clone());
+        let accepted = self.password.accepted();
+        self.accepted.store(accepted, Ordering::SeqCst);
+        self.mark.clone()
+    }
+
+    /// Notes that the logon was refused: then nothing is in doubt.
+    pub(in super::super) fn refused(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that the account works, and lets others in. A refusal stands.
     pub(in super::super) fn prove(&self) {
         if self.proven.swap(true, Ordering::Relaxed) {
             return;
         }
-        if let (Some(clerk), Some(account)) = (&self.leave, &self.entry.account) {
-            clerk.accepted(account);
+        let doubts = self.password.accept();
+        self.entry.believe(doubts);
+        if let Some(account) = self
+            .entry
+            .account
+            .as_ref()
+            .filter(|_| self.leave || doubts > 0)
+        {
+            self.clerk.accepted(account);
         }
         if self.turn.is_some() {
             self.password.prove();
@@ -62,12 +103,22 @@ impl Pass {
             self.password.ended();
         }
     }
+
+    /// Returns what speaks for a refusal of which nobody knows.
+    pub(super) fn doubt(&self, proven: bool, used: bool) -> Option<&'static str> {
+        let refused = self.refused.load(Ordering::Relaxed);
+        if self.mark.is_unanswered() && !proven && !refused {
+            return Some(UNANSWERED);
+        }
+        let told = proven || self.entry.why.get().is_some();
+        (self.handed && self.turn.is_some() && used && !told).then_some(UNTOLD)
+    }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         let proven = *self.proven.get_mut();
-        let used = *self.used.get_mut();
+        let used = *self.used.get_mut() || self.mark.is_unanswered();
         if let Some(permit) = self.permit.take() {
             // It is known to work: one that said nothing was just not refused.
             if used && !proven {
@@ -77,18 +128,19 @@ impl Drop for Pass {
                 permit.forget();
             }
         }
-        let told = proven || self.entry.why.get().is_some();
-        let doubted = self.handed && self.turn.is_some() && used && !told;
-        if doubted {
-            self.entry.doubt();
-        }
-        if let (Some(clerk), Some(account), false) = (&self.leave, &self.entry.account, proven) {
-            // Before the turn is given on: the next one asks for leave anew.
-            if doubted {
-                clerk.doubted(account);
-            } else {
-                clerk.untold(account);
+        let doubt = self.doubt(proven, used);
+        // One that left before the password was last accepted was good.
+        let doubt = doubt.filter(|_| self.password.doubt(*self.accepted.get_mut()));
+        // Before the turn is given on: the next one asks for leave anew.
+        if let Some(account) = &self.entry.account {
+            if doubt.is_some() {
+                self.clerk.doubted(account, self.host.take());
+            } else if self.leave && !proven {
+                self.clerk.untold(account);
             }
+        }
+        if let Some(story) = doubt {
+            self.entry.doubt(story);
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use fleetmend_model::{HostName, Place};
+use fleetmend_transport::LogonMark;
 use tokio::time::timeout;
 
 use super::*;
@@ -17,6 +18,10 @@ fn own() -> Key {
 fn gate() -> Arc<CredentialGate> {
     let gate = CredentialGate::new(BTreeSet::new(), Arc::new(NoBudget), Duration::from_secs(60));
     Arc::new(gate)
+}
+
+fn pc(index: usize) -> HostName {
+    HostName(format!("pc-{index}"))
 }
 
 fn refusal(code: i64) -> Refusal {
@@ -97,7 +102,7 @@ async fn one_that_was_not_used_gives_its_place_to_another() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_of_which_nobody_tells_is_not_handed_on_for_ever() {
-    for key in [account(), own()] {
+    for (key, why) in [(account(), Closed::Spared), (own(), Closed::Doubted)] {
         let gate = gate();
         for _ in 0..DOUBTS {
             let canary = crowd(&gate, &key, As::Handed).await;
@@ -105,24 +110,114 @@ async fn an_account_of_which_nobody_tells_is_not_handed_on_for_ever() {
             canary[0].used();
         }
         let closed = enter(&gate, &key, As::Handed, "pw").await.unwrap_err();
-        assert_eq!(closed, Closed::Doubted);
+        assert_eq!(closed, why);
         // Nor is it used to log on with.
         assert!(enter(&gate, &key, As::Logon, "pw").await.is_err());
-        assert!(gate.first().is_none());
+        // Only what a whole domain would suffer from ends the run.
+        assert_eq!(gate.first().is_some(), why == Closed::Spared);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn logons_that_tell_nothing_neither_stop_the_gate_nor_let_a_crowd_in() {
+async fn logons_that_did_not_come_to_the_domain_neither_stop_the_gate_nor_let_a_crowd_in() {
     let gate = gate();
     for _ in 0..10 {
         let one = crowd(&gate, &account(), As::Logon).await;
         assert_eq!(one.len(), 1);
-        one[0].used();
+        one[0].logs_on(&pc(1));
+        // Nor did one that was announced, and of which no byte left.
+        let mark = one[0].logs_on(&pc(1));
+        mark.leaves();
+        mark.did_not_leave();
     }
     let one = crowd(&gate, &account(), As::Logon).await;
     one[0].prove();
     assert_eq!(crowd(&gate, &account(), As::Logon).await.len(), 5);
+}
+
+/// Shows the password to a PC that says nothing of it.
+fn lose(pass: Pass, host: HostName) {
+    pass.logs_on(&host).leaves();
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_logons_whose_answer_is_lost_close_the_gate() {
+    let gate = gate();
+    for index in 1..=DOUBTS {
+        assert!(gate.first().is_none());
+        let one = crowd(&gate, &account(), As::Logon).await;
+        assert_eq!(one.len(), 1, "the next only after the one before");
+        one.into_iter().for_each(|pass| lose(pass, pc(index)));
+    }
+    for role in [As::Logon, As::Handed] {
+        let closed = enter(&gate, &account(), role, "pw").await.unwrap_err();
+        assert_eq!(closed, Closed::Spared);
+    }
+    let story = gate.first().unwrap().story();
+    assert!(
+        story.contains("nothing came back after the password was sent"),
+        "{story}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_leaves_nothing_in_doubt() {
+    let gate = gate();
+    let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+    pass.logs_on(&pc(1)).leaves();
+    pass.refused();
+    assert_eq!(pass.doubt(false, true), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_of_a_password_that_works_are_borne_while_it_is_accepted_between() {
+    let gate = gate();
+    let prove = async || {
+        let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+        pass.logs_on(&pc(0)).leaves();
+        pass.prove();
+    };
+    for _ in 0..=TRIAL {
+        prove().await;
+    }
+    for index in 0..20 {
+        let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+        lose(pass, pc(index));
+        if index % 2 == 1 {
+            prove().await;
+        }
+    }
+    // Those that left before it was accepted last were good.
+    let many = crowd(&gate, &account(), As::Logon).await;
+    let marks: Vec<LogonMark> = many.iter().map(|pass| pass.logs_on(&pc(1))).collect();
+    marks.iter().for_each(LogonMark::leaves);
+    prove().await;
+    drop(many);
+    assert!(gate.first().is_none());
+    for index in 0..DOUBTS {
+        let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+        lose(pass, pc(index));
+    }
+    let closed = enter(&gate, &account(), As::Logon, "pw").await.unwrap_err();
+    assert_eq!(closed, Closed::Spared);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doubts_before_a_cut_count_on_until_it_is_accepted() {
+    for accepted in [false, true] {
+        let gate = gate();
+        (1..DOUBTS).for_each(|_| gate.doubted_before(&account()));
+        let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+        if accepted {
+            pass.prove();
+            drop(pass);
+            let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+            lose(pass, pc(1));
+        } else {
+            lose(pass, pc(1));
+        }
+        assert_eq!(gate.first().is_none(), accepted);
+    }
 }
 
 #[tokio::test(start_paused = true)]
