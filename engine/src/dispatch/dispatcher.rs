@@ -382,12 +382,17 @@ impl Dispatcher {
 /// Returns the end of a run in which an account was not used any more.
 fn account_shut(shut: &Shut, results: &[HostResult]) -> RunEnd {
     let not_reached = |but: Option<&HostName>| {
-        let blocked = results.iter().filter(|result| {
-            let guard = matches!(&result.outcome, Outcome::Blocked { guard }
-                if guard == CREDENTIAL_REFUSED);
-            guard && Some(&result.host) != but
+        let left = results.iter().filter(|result| {
+            let left = match &result.outcome {
+                Outcome::Blocked { guard } => guard == CREDENTIAL_REFUSED,
+                // The refusal, or a PC that was blocked for it, can be what used the allowance of
+                // failures up before these had their turn.
+                Outcome::Skipped { why } => why == ERROR_BUDGET,
+                _ => false,
+            };
+            left && Some(&result.host) != but
         });
-        blocked.map(|result| result.host.clone()).collect()
+        left.map(|result| result.host.clone()).collect()
     };
     match shut {
         Shut::Refused(refusal) => {
