@@ -13,6 +13,7 @@ use crate::commands::{
     audit, check, completion, demo, directory, doctor, exec, handoff, inventory, lab, playbook,
     resume, run, runs, show, vault,
 };
+use crate::core_dumps;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::logging;
@@ -32,6 +33,7 @@ pub(crate) fn main() -> ExitCode {
     let color = global.color.into();
     let printer = Printer::new(global.quiet, global.verbose, color, cli.command.streams());
     logging::start(&printer, global.verbose);
+    core_dumps::refuse();
     match dispatch(&cli.command, &printer) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

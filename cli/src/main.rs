@@ -5,6 +5,7 @@ mod args;
 mod budget;
 mod commands;
 mod confirm;
+mod core_dumps;
 mod credentials;
 mod data_dir;
 mod directory;
@@ -34,6 +35,15 @@ mod statement;
 mod webhook;
 mod wire;
 mod wrap;
+
+use std::alloc::System;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Whatever is freed is wiped: libraries keep copies of passwords that they do not wipe
+/// themselves (docs/decisions/secrets-in-memory.md).
+#[global_allocator]
+static WIPED_WHEN_FREED: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> std::process::ExitCode {
     app::main()
