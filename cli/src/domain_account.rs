@@ -105,7 +105,8 @@ pub(crate) async fn logons(
 ) -> Result<Vec<DomainLogon>, CliError> {
     let mut found = Vec::new();
     let mut known = Vec::new();
-    for host in &plan.hosts {
+    // A step may run on a PC that the run is not for.
+    for host in plan.hosts.iter().chain(plan.elsewhere.values()) {
         let accounts = passwords.logons(host).await;
         let accounts = accounts.map_err(|why| {
             CliError::config(format!("{}: its account cannot be told: {why}", host.name))
