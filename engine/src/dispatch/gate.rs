@@ -212,7 +212,7 @@ impl CredentialGate {
 
     /// Counts a use before a cut that told nothing.
     pub(super) fn doubted_before(&self, key: &Key) {
-        self.entry(key).doubt_before(pass::UNTOLD);
+        self.entry(key).doubt_before();
     }
 
     /// Waits until the budget of this machine has heard everything.

@@ -21,3 +21,4 @@ mod resume;
 mod shipped;
 mod stopping;
 mod support;
+mod unanswered;

@@ -65,6 +65,12 @@ pub(super) enum Stage {
     Open,
 }
 
+impl Gate {
+    fn all(&self) -> usize {
+        self.doubts + self.before
+    }
+}
+
 impl Entry {
     pub(super) fn new(account: Option<AccountName>, first: Arc<OnceLock<Shut>>) -> Self {
         Self {
@@ -100,9 +106,7 @@ impl Entry {
         let now = shut.borrow_and_update();
         match &now.closed {
             Some(closed) => Err(closed.clone()),
-            None if stage == Stage::New && now.doubts + now.before >= DOUBTS => {
-                Err(Closed::Doubted)
-            }
+            None if stage == Stage::New && now.all() >= self.borne() => Err(Closed::Doubted),
             None => Ok(()),
         }
     }
@@ -125,32 +129,34 @@ impl Entry {
         self.borne.store(doubts, Ordering::SeqCst);
     }
 
-    /// It may have been refused, and nobody knows. An account of a domain that bears no more of
-    /// that is used no more; `story` is why.
-    pub(super) fn doubt(&self, story: &str) {
+    /// A rung that was handed it ended without a word on the account.
+    pub(super) fn doubt(&self) {
         self.shut.send_modify(|gate| gate.doubts += 1);
-        self.bear(story);
     }
 
-    /// The same of a use before the run was cut.
-    pub(super) fn doubt_before(&self, story: &str) {
+    /// The same before the run was cut.
+    pub(super) fn doubt_before(&self) {
         self.shut.send_modify(|gate| gate.before += 1);
-        self.bear(story);
     }
 
-    fn bear(&self, story: &str) {
-        let doubts = {
-            let gate = self.shut.borrow();
-            gate.doubts + gate.before
-        };
+    /// Nothing came back of a logon after the password was sent. An account of a domain that bears
+    /// no more of that is used no more, also one that was accepted before.
+    pub(super) fn lost(&self) {
+        self.doubt();
+        let doubts = self.shut.borrow().all();
         let Some(account) = &self.account else {
             return;
         };
-        if doubts >= self.borne.load(Ordering::SeqCst) {
-            let why = format!("{story}; whether it was refused, nobody knows");
-            let account = account.to_string();
+        if doubts >= self.borne() {
+            let why = "nothing came back after the password was sent; whether it was refused, \
+                       nobody knows";
+            let (account, why) = (account.to_string(), why.to_owned());
             self.close(&Shut::Spared { account, why });
         }
+    }
+
+    fn borne(&self) -> usize {
+        self.borne.load(Ordering::SeqCst)
     }
 
     /// Takes doubts back: the password of which they were has been accepted since. Of which one

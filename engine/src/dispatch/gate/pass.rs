@@ -10,10 +10,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::clerk::Clerk;
 use super::entry::{Entry, Password};
 
-/// What is said of an account that rungs were handed.
-pub(super) const UNTOLD: &str = "no PC to which it was handed could tell whether it works";
-/// What is said of one with which was logged on.
-const UNANSWERED: &str = "nothing came back after the password was sent";
+/// Why nobody knows whether an account was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing came back of a logon after the password was sent.
+    Lost,
+    /// A rung that was handed it said nothing of it.
+    Untold,
+}
 
 /// Leave to use an account, until dropped.
 #[derive(Debug)]
@@ -104,14 +108,14 @@ impl Pass {
         }
     }
 
-    /// Returns what speaks for a refusal of which nobody knows.
-    pub(super) fn doubt(&self, proven: bool, used: bool) -> Option<&'static str> {
+    /// Tells whether it may have been refused, and nobody knows.
+    pub(super) fn doubt(&self, proven: bool, used: bool) -> Option<Doubt> {
         let refused = self.refused.load(Ordering::Relaxed);
         if self.mark.is_unanswered() && !proven && !refused {
-            return Some(UNANSWERED);
+            return Some(Doubt::Lost);
         }
         let told = proven || self.entry.why.get().is_some();
-        (self.handed && self.turn.is_some() && used && !told).then_some(UNTOLD)
+        (self.handed && self.turn.is_some() && used && !told).then_some(Doubt::Untold)
     }
 }
 
@@ -139,8 +143,10 @@ impl Drop for Pass {
                 self.clerk.untold(account);
             }
         }
-        if let Some(story) = doubt {
-            self.entry.doubt(story);
+        match doubt {
+            Some(Doubt::Lost) => self.entry.lost(),
+            Some(Doubt::Untold) => self.entry.doubt(),
+            None => {}
         }
     }
 }

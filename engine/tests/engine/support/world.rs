@@ -61,6 +61,8 @@ pub struct Pc {
     pub dead: bool,
     pub refuses_logon: bool,
     pub connect_panics: bool,
+    /// The password is sent, and nothing comes back.
+    pub loses_answer: bool,
     /// Connections after the first fail.
     pub once: bool,
     /// Step name → what happens, taken one after another; then as the simulation goes.
@@ -84,6 +86,7 @@ impl Default for Pc {
             dead: false,
             refuses_logon: false,
             connect_panics: false,
+            loses_answer: false,
             once: false,
             acts: BTreeMap::new(),
             account: Vec::new(),
@@ -568,6 +571,9 @@ impl Connector for FakeConnector {
             *times += 1;
             *times
         };
+        if pc.loses_answer {
+            limits.mark.leaves();
+        }
         assert!(!pc.connect_panics, "connect panics as told");
         tokio::select! {
             () = limits.cancel.cancelled() => return Err(ConnectError::Cancelled),
@@ -575,6 +581,12 @@ impl Connector for FakeConnector {
         }
         if !world.is_up(&host.name.0) {
             return Err(unreachable(host, UnreachableWhy::TimedOut));
+        }
+        if pc.loses_answer {
+            return Err(ConnectError::Protocol {
+                address: host.address.clone(),
+                detail: "the connection was lost after the password had been proven".into(),
+            });
         }
         if !is_good || pc.refuses_logon || world.refuses_now(&host.name.0, &credential.user) {
             return Err(ConnectError::AccessDenied {
