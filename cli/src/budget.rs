@@ -34,11 +34,16 @@ impl Budget {
     }
 
     /// Returns the budget in this folder, or in the one of the journal. What was spent on the
-    /// accounts `try_again` counts no more.
+    /// accounts `try_again` counts no more; a name without a domain is also that of the account in
+    /// `domain`, where the directory's own may be given so.
     ///
     /// # Errors
     /// There is no such folder, or it could not be noted that they may be tried again.
-    pub(crate) async fn open(given: Option<&Path>, try_again: &[String]) -> Result<Self, CliError> {
+    pub(crate) async fn open(
+        given: Option<&Path>,
+        try_again: &[String],
+        domain: Option<&str>,
+    ) -> Result<Self, CliError> {
         let variable = || std::env::var_os(FOLDER).map(PathBuf::from);
         let folder = given.map(Path::to_owned).or_else(variable);
         let path = data_dir(folder.as_deref())?.join(JOURNAL);
@@ -46,12 +51,22 @@ impl Budget {
         if try_again.is_empty() {
             return Ok(Self(Arc::new(budget)));
         }
-        let accounts = try_again.iter().map(|user| AccountName::of(user)).collect();
+        let accounts = try_again.iter().flat_map(|user| meant(user, domain));
         let by = operator::current().account;
-        let budget = budget.with_consent(accounts, by).await;
-        budget
-            .map(|budget| Self(Arc::new(budget)))
-            .map_err(|error| failed(&error))
+        let budget = budget.with_consent(accounts.collect(), by).await;
+        let budget = budget.map_err(|error| failed(&error))?;
+        for user in try_again {
+            if !meant(user, domain)
+                .iter()
+                .any(|name| budget.has_waived(name))
+            {
+                tracing::warn!(
+                    "nothing was kept against the account {user}, so --try-again waives nothing, \
+                     but what PCs refused in a run that is resumed; is it named with its domain?"
+                );
+            }
+        }
+        Ok(Self(Arc::new(budget)))
     }
 
     /// Waits for leave to try an account, before any PC is touched.
@@ -79,7 +94,7 @@ impl Budget {
                     return Err(CliError::budget(format!(
                         "the account {user} is spared, and nothing was touched: {spared}"
                     ))
-                    .hint(try_again(user)));
+                    .hint(try_again(account.as_str())));
                 }
             }
         }
@@ -137,16 +152,50 @@ impl Budget {
     }
 }
 
-/// Returns what to do about an account that is spared.
-pub(crate) fn try_again(user: &str) -> String {
+/// Returns what to do about an account that is spared; `account` as budgets name it.
+pub(crate) fn try_again(account: &str) -> String {
+    let account = account.replace('\'', r"'\''");
     format!(
         "check account and password, then wait until then, or have it tried once more: \
-         --try-again '{user}' (docs/guide/budgets.md)"
+         --try-again '{account}' (docs/guide/budgets.md)"
     )
+}
+
+/// Returns the accounts that may be meant by a name.
+fn meant(user: &str, domain: Option<&str>) -> Vec<AccountName> {
+    let mut names = vec![AccountName::of(user)];
+    names.extend(domain.map(|domain| AccountName::in_domain(user, domain)));
+    names.dedup();
+    names
 }
 
 fn failed(error: &BudgetError) -> CliError {
     CliError::config("what was spent on accounts cannot be kept, so none is tried")
         .because(error.clone())
         .hint("name another folder: --data-dir DIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_in_the_hint_is_the_account_s_own() {
+        let corp = Some("corp.example.jp");
+        for (user, domain, account) in [
+            ("svc-directory", corp, "svc-directory@corp"),
+            ("svc-directory@corp", corp, "svc-directory@corp"),
+            (r"OTHER\svc", corp, "svc@other"),
+            ("joiner", corp, "joiner"),
+            ("joiner", None, "joiner"),
+        ] {
+            let names = meant(user, domain);
+            assert!(
+                names.contains(&AccountName::of(account)),
+                "{user}: {names:?}"
+            );
+        }
+        let hint = try_again("o'brien@corp");
+        assert!(hint.contains(r"--try-again 'o'\''brien@corp'"), "{hint}");
+    }
 }

@@ -96,10 +96,17 @@ impl<'a> Directory<'a> {
     /// # Errors
     /// It cannot be kept.
     pub(crate) async fn budget(&mut self) -> Result<Budget, CliError> {
+        let domain = self.domain();
+        self.budget_in(domain.as_deref()).await
+    }
+
+    /// Returns what was spent on accounts; those that are named without a domain are this one's,
+    /// too.
+    async fn budget_in(&mut self, domain: Option<&str>) -> Result<Budget, CliError> {
         if let Some(budget) = &self.budget {
             return Ok(budget.clone());
         }
-        let budget = Budget::open(self.folder, &self.args.try_again).await?;
+        let budget = Budget::open(self.folder, &self.args.try_again, domain).await?;
         Ok(self.budget.insert(budget).clone())
     }
 
@@ -202,7 +209,7 @@ impl<'a> Directory<'a> {
         let (user, password) = (account.user.clone(), account.password.clone());
         let directory = Arc::new(ActiveDirectory::new(settings, account));
         let name = AccountName::in_domain(&user, domain);
-        let budget = self.budget().await?;
+        let budget = self.budget_in(Some(domain)).await?;
         budget.leave(&name, &user).await?;
         let proof = directory.prove(&limit(CONNECT)).await;
         match &proof {

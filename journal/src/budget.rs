@@ -62,6 +62,8 @@ const KEPT: Duration = Duration::from_secs(70 * 24 * 60 * 60);
 pub struct SqliteBudget {
     keeper: Arc<Keeper>,
     consented: Vec<AccountName>,
+    /// Those of the consented ones against which there was something.
+    waived: Vec<AccountName>,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl SqliteBudget {
                 open: Mutex::default(),
             }),
             consented: Vec::new(),
+            waived: Vec::new(),
         }
     }
 
@@ -104,15 +107,27 @@ impl SqliteBudget {
     ) -> Result<Self, BudgetError> {
         for account in &accounts {
             let by = by.clone();
-            self.with(account, move |keeper, open, account| {
-                let at = Timestamp::now();
-                rows::waive(&open.connection, account, at, &by)
-                    .map_err(|error| StorageError::of(&keeper.path, error))
-            })
-            .await?;
+            let waived = self
+                .with(account, move |keeper, open, account| {
+                    // Over a try that is left behind by a process that died, too.
+                    let wrap = |error| StorageError::of(&keeper.path, error);
+                    let buried = keeper.bury(&open.connection, account).map_err(wrap)?;
+                    let at = Timestamp::now();
+                    let waived = rows::waive(&open.connection, account, at, &by);
+                    waived.map(|waived| waived || buried).map_err(wrap)
+                })
+                .await?;
+            if waived {
+                self.waived.push(account.clone());
+            }
         }
         self.consented = accounts;
         Ok(self)
+    }
+
+    /// Tells whether there was anything against this account when the operator consented.
+    pub fn has_waived(&self, account: &AccountName) -> bool {
+        self.waived.contains(account)
     }
 
     /// Does something with the open file, where it may block.
@@ -154,6 +169,26 @@ impl Keeper {
         !Lease::is_held(&self.path, RunId(id))
     }
 
+    /// Notes a try over which its process died, if there is one: nobody knows the answer.
+    fn bury(&self, connection: &Connection, account: &AccountName) -> rusqlite::Result<bool> {
+        let trial = rows::trial(connection, account)?;
+        let Some((holder, since)) = trial.filter(|(holder, _)| self.is_dead(holder)) else {
+            return Ok(false);
+        };
+        let spent = SpentTry {
+            at: since,
+            host: None,
+            code: None,
+            perhaps: true,
+        };
+        rows::spend(connection, account, &spent)?;
+        rows::end_trial(connection, account)?;
+        if let Ok(id) = holder.parse() {
+            Lease::remove(&self.path, RunId(id));
+        }
+        Ok(true)
+    }
+
     fn leave(&self, open: &mut Open, account: &AccountName) -> Result<Leave, StorageError> {
         let wrap = |error| StorageError::of(&self.path, error);
         if open.lease.is_none() {
@@ -167,23 +202,9 @@ impl Keeper {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(wrap)?;
         match rows::trial(&transaction, account).map_err(wrap)? {
-            Some((holder, since)) if self.is_dead(&holder) => {
-                // It was tried, and nobody knows the answer.
-                let spent = SpentTry {
-                    at: since,
-                    host: None,
-                    code: None,
-                    perhaps: true,
-                };
-                rows::spend(&transaction, account, &spent).map_err(wrap)?;
-                rows::end_trial(&transaction, account).map_err(wrap)?;
-                if let Ok(id) = holder.parse() {
-                    Lease::remove(&self.path, RunId(id));
-                }
-            }
-            Some(_) => return Ok(Leave::Busy),
-            None => {}
-        }
+            Some((holder, _)) if !self.is_dead(&holder) => return Ok(Leave::Busy),
+            _ => self.bury(&transaction, account).map_err(wrap)?,
+        };
         let tries = rows::tries(&transaction, account).map_err(wrap)?;
         let policy = rows::policy(&transaction, account).map_err(wrap)?;
         let leave = match judge(&tries, policy.as_ref(), now) {
@@ -272,6 +293,15 @@ impl AccountBudget for SqliteBudget {
                 .map_err(|error| StorageError::of(&keeper.path, error))
         })
         .await
+    }
+
+    async fn policy(&self, account: &AccountName) -> Option<AccountPolicy> {
+        let read = self.with(account, |keeper, open, account| {
+            rows::policy(&open.connection, account)
+                .map_err(|error| StorageError::of(&keeper.path, error))
+        });
+        // Who may not know it bears as little as where the domain does not say.
+        read.await.ok().flatten()
     }
 
     fn is_consented(&self, account: &AccountName) -> bool {

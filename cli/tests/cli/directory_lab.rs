@@ -187,6 +187,44 @@ fn a_refused_account_is_spent_once_and_nothing_is_touched() {
 }
 
 #[test]
+fn the_hint_s_own_name_has_the_account_tried_again() {
+    let site = Site::new();
+    let whole = site.lab.directory_credential().clone();
+    let name = whole.user.split(['@', '\\']).next().unwrap();
+    // As an operator writes it who has named the domain already.
+    let bare = Credential {
+        user: name.to_owned(),
+        ..whole.clone()
+    };
+    let show = |account: &Credential, more: &[&str]| {
+        let args = [&["directory", "show", "PC-001"][..], more].concat();
+        site.run_as(account, &args)
+    };
+    let hinted = |text: &str| {
+        let (_, rest) = text.split_once("--try-again '").unwrap();
+        rest.split('\'').next().unwrap().to_owned()
+    };
+    let wrong = show(&site.wrong(&bare), &[]);
+    assert_eq!(wrong.code, 3, "{}", wrong.text());
+    let spared = show(&bare, &[]);
+    assert_eq!(spared.code, 3, "{}", spared.text());
+    let again = show(&bare, &["--try-again", &hinted(&spared.stderr)]);
+    assert!(!again.stderr.contains("is spared"), "{}", again.text());
+    assert!(!again.stderr.contains("waives nothing"), "{}", again.text());
+    // Nor does it matter whether the domain is said again.
+    show(&site.wrong(&bare), &[]);
+    let again = show(&bare, &["--try-again", name]);
+    assert!(!again.stderr.contains("is spared"), "{}", again.text());
+    // A name against which there is nothing is told.
+    show(&site.wrong(&bare), &[]);
+    let other = show(&bare, &["--try-again", r"OTHER\nobody"]);
+    assert_eq!(other.code, 3, "{}", other.text());
+    assert!(other.stderr.contains("waives nothing"), "{}", other.text());
+    assert!(other.stderr.contains(r"OTHER\nobody"), "{}", other.text());
+    site.down();
+}
+
+#[test]
 fn a_domain_account_that_may_reach_pcs_is_tried_here_first() {
     let site = Site::new();
     std::fs::write(

@@ -97,24 +97,23 @@ pub(super) fn remove_before(connection: &Connection, old: Timestamp) -> Result<(
 }
 
 /// What was spent until now counts no more; what was read of the account is forgotten with it,
-/// so that one mistake more is borne, and only one.
+/// so that one mistake more is borne, and only one. Returns whether there was anything.
 pub(super) fn waive(
     connection: &Connection,
     account: &AccountName,
     at: Timestamp,
     by: &str,
-) -> Result<()> {
-    connection.execute(
+) -> Result<bool> {
+    let tries = connection.execute(
         "UPDATE spent_tries SET waived_at = ?2, waived_by = ?3
          WHERE account = ?1 AND waived_at IS NULL",
         params![account.as_str(), at.as_microsecond(), by],
     )?;
-    connection
-        .execute(
-            "DELETE FROM account_policies WHERE account = ?1",
-            [account.as_str()],
-        )
-        .map(|_| ())
+    let policies = connection.execute(
+        "DELETE FROM account_policies WHERE account = ?1",
+        [account.as_str()],
+    )?;
+    Ok(tries + policies > 0)
 }
 
 pub(super) fn learn(

@@ -126,6 +126,7 @@ async fn the_operator_can_have_it_tried_once_more() {
         .await
         .unwrap();
     assert!(again.is_consented(&bob()));
+    assert!(again.has_waived(&bob()));
     assert!(!one.is_consented(&bob()));
     assert_eq!(again.leave(&bob()).await.unwrap(), Leave::Granted);
     again.refused(&bob(), refusal(None)).await.unwrap();
@@ -140,6 +141,42 @@ async fn the_operator_can_have_it_tried_once_more() {
         )
         .unwrap();
     assert_eq!(by, "運用");
+}
+
+#[tokio::test]
+async fn whether_there_was_anything_to_waive_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let consenting = async || {
+        let names = vec![AccountName::of("bob"), bob()];
+        let budget = budget(&path).with_consent(names, "運用".to_owned());
+        budget.await.unwrap()
+    };
+    assert!(!consenting().await.has_waived(&bob()));
+    // A try over which its process died, and that nobody has asked about since.
+    assert_eq!(budget(&path).leave(&bob()).await.unwrap(), Leave::Granted);
+    let again = consenting().await;
+    assert!(again.has_waived(&bob()) && !again.has_waived(&AccountName::of("bob")));
+    assert!(!consenting().await.has_waived(&bob()), "only once");
+    for _ in 0..2 {
+        assert_eq!(budget(&path).leave(&bob()).await.unwrap(), Leave::Granted);
+    }
+    assert_eq!(budget(&path).leave(&bob()).await.unwrap(), Leave::Granted);
+}
+
+#[tokio::test]
+async fn what_the_domain_said_is_told_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = budget(&file(&folder));
+    assert_eq!(one.policy(&bob()).await, None);
+    let policy = AccountPolicy {
+        threshold: Some(5),
+        window: Some(Duration::from_secs(600)),
+        bad: Some(0),
+        read: Timestamp::from_second(1_700_000_000).unwrap(),
+    };
+    one.learned(&bob(), policy.clone()).await.unwrap();
+    assert_eq!(one.policy(&bob()).await, Some(policy));
 }
 
 #[tokio::test]
