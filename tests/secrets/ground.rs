@@ -46,13 +46,17 @@ pub(crate) const DIRECTORY: &str = "kanaria-Reset-7Yp2Hs6'%";
 pub(crate) const PASSPHRASE: &str = "kanaria-tresor-4Jh6Pm1-オウム";
 pub(crate) const KEY_PASSPHRASE: &str = "kanaria-Schluessel-8Wn3Lf5 %";
 pub(crate) const ANSIBLE: &str = "kanaria-ansible-6Tc1Ke9&";
+/// LAPS' one from before, where the present one is right and nobody asks for another.
+pub(crate) const OLDER: &str = "kanaria-Laps4-3Yv8Nf6";
 /// LAPS' present one, where the PC still has the one from before.
 pub(crate) const NEWER: &str = "kanaria-Laps3-9Dk4Sb2";
+/// Of the PC that never answers: it is amid its logon.
+pub(crate) const MUTE: &str = "kanaria-stumm-7Fx4Jc1";
 /// Of a vault entry that nobody asks for.
 pub(crate) const SPARE: &str = "kanaria-spare-2Ux7Gw5";
 
 /// Every canary that is a constant.
-pub(crate) const TEXTS: [&str; 16] = [
+pub(crate) const TEXTS: [&str; 18] = [
     SOURCES[0].2,
     SOURCES[1].2,
     SOURCES[2].2,
@@ -68,6 +72,8 @@ pub(crate) const TEXTS: [&str; 16] = [
     KEY_PASSPHRASE,
     ANSIBLE,
     NEWER,
+    OLDER,
+    MUTE,
     SPARE,
 ];
 
@@ -142,6 +148,7 @@ impl Ground {
             ("SSH passphrase", KEY_PASSPHRASE),
             ("ansible-vault passphrase", ANSIBLE),
             ("LAPS newer", NEWER),
+            ("LAPS older", OLDER),
             ("spare vault entry", SPARE),
         ];
         canaries.extend(more.map(|(what, text)| Canary::new(what, text)));
@@ -224,7 +231,7 @@ impl Ground {
             let legacy = Some(Secret::new(text.to_owned()));
             (laps.legacy, laps.clear) = match source {
                 "legacy LAPS" => (legacy, None),
-                "LAPS" => (None, json(text)),
+                "LAPS" => (Some(Secret::new(OLDER.to_owned())), json(text)),
                 "LAPS history" => (legacy, json(NEWER)),
                 _ => (None, None),
             };
@@ -272,7 +279,7 @@ impl Ground {
         for (name, text) in [
             ("befehl.pw", of("command")),
             ("datei.pw", of("file")),
-            ("mute.pw", "of nobody else"),
+            ("mute.pw", MUTE),
             (&format!("{DECOY}.pw"), of("env")),
             ("bund.pw", of("keyring")),
             ("eintrag.pw", of("vault")),
@@ -321,7 +328,7 @@ vaults: {{default: {{file: tresor{lock}}}}}
 credentials:
   local-admin: {{user: {ADMIN}, password: {{file: secret/mute.pw}}}}
   legacy-LAPS: {{user: {ADMIN}, laps: {{}}}}
-  LAPS: {{laps: {{}}}}
+  LAPS: {{laps: {{history: 1}}, attempts: 2}}
   LAPS-history: {{user: {ADMIN}, laps: {{history: 1}}, attempts: 2}}
   vault: {{user: {ADMIN}, password: {{vault: eintrag}}}}
   command: {{user: {ADMIN}, password: {{command: [sh, -c, 'sleep 0.2; cat "$0"', secret/befehl.pw]}}}}
