@@ -5,6 +5,12 @@
 
 use std::ffi::OsString;
 #[cfg(unix)]
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(unix)]
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -12,7 +18,15 @@ use fleetmend_engine::{AccountBudget as _, AccountName, Leave};
 #[cfg(unix)]
 use fleetmend_journal::SqliteBudget;
 use fleetmend_lab::{LabOptions, LabPorts};
+#[cfg(unix)]
+use fleetmend_lab::{Mix, PcPlan, Scenario};
+#[cfg(unix)]
+use fleetmend_model::TransportKind;
 use fleetmend_tests::{Ended, Site, finish, scripts, with};
+#[cfg(unix)]
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+#[cfg(unix)]
+use tokio::net::{TcpListener, TcpStream};
 
 /// A site whose password file is wrong, with every PC reachable over all transports that it has.
 async fn wrong(pcs: usize) -> Site {
@@ -206,4 +220,185 @@ async fn over_all_ports_at_once_it_is_still_one_attempt() {
     );
     let (_, refused) = logons(&site);
     assert_eq!(refused, denied as u64, "{}", ended.err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_batches_as_well_the_end_says_whom_a_refused_account_left_out() {
+    let site = wrong_domain_account(40).await;
+    let more = ["--batches", "1,5,10%,rest", "--output", "json"];
+    let ended = site.run(check(&site, &more)).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.err());
+    assert_eq!(logons(&site), (0, 1), "{}", ended.err());
+    let left = ended.json()["account_closed"]["not_reached"]
+        .as_array()
+        .unwrap()
+        .len();
+    let outcomes = ended.outcomes();
+    let reached = outcomes.values().filter(|outcome| {
+        !["blocked(credential-refused)", "skipped(error-budget)"].contains(&outcome.as_str())
+    });
+    assert_eq!(left, outcomes.len() - reached.count(), "{outcomes:?}");
+    assert!(left >= 30, "{left}");
+    let said = format!("not reached for that: {left} PCs: ");
+    assert!(ended.err().contains(&said), "{}", ended.err());
+}
+
+/// What stands between and does with the answer to a logon.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug)]
+enum Between {
+    /// Closes the connection instead of handing it on.
+    Cuts,
+    /// Keeps it.
+    Holds,
+    /// Says that the service is not available.
+    Refuses,
+}
+
+/// The beginning of NTLM's third message in base64: its signature and its type.
+#[cfg(unix)]
+const THIRD: &[u8] = b"TlRMTVNTUAADAAAA";
+
+/// As many PCs as ports at this machine, all of them one PC of the lab, with something between.
+/// Returns how many third messages came to the PC and were answered there.
+#[cfg(unix)]
+async fn with_something_between(site: &Site, pcs: usize, what: Between) -> Arc<AtomicUsize> {
+    let mut over_http = site.lab.pcs().iter();
+    let pc = over_http
+        .find(|pc| pc.transport == TransportKind::WinrmHttp)
+        .unwrap();
+    let address = pc.address;
+    let judged = Arc::new(AtomicUsize::new(0));
+    let mut hosts = String::new();
+    for index in 0..pcs {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        hosts +=
+            &format!("    端末-{index:02}: {{ansible_host: 127.0.0.1, ansible_port: {port}}}\n");
+        let judged = judged.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(between(client, address, what, judged.clone()));
+            }
+        });
+    }
+    let text = format!(
+        "all:\n  vars:\n    ansible_connection: winrm\n    ansible_winrm_scheme: http\n    \
+         ansible_user: 'CORP\\nobody'\n  hosts:\n{hosts}"
+    );
+    std::fs::write(site.path("lab.yaml"), text).unwrap();
+    judged
+}
+
+#[cfg(unix)]
+async fn between(
+    mut client: TcpStream,
+    address: SocketAddr,
+    what: Between,
+    judged: Arc<AtomicUsize>,
+) {
+    let mut pc = TcpStream::connect(address).await.unwrap();
+    let mut said = Vec::new();
+    let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => match read {
+                Ok(count) if count > 0 => {
+                    said.extend_from_slice(&up[..count]);
+                    pc.write_all(&up[..count]).await.unwrap();
+                }
+                _ => return,
+            },
+            read = pc.read(&mut down) => match read {
+                Ok(count) if count > 0 => {
+                    if said.windows(THIRD.len()).any(|window| window == THIRD) {
+                        judged.fetch_add(1, Ordering::SeqCst);
+                        match what {
+                            Between::Cuts => return,
+                            Between::Holds => break,
+                            Between::Refuses => {
+                                let answer = "HTTP/1.1 503 \r\nContent-Length: 0\r\n\r\n";
+                                client.write_all(answer.as_bytes()).await.unwrap();
+                                break;
+                            }
+                        }
+                    }
+                    client.write_all(&down[..count]).await.unwrap();
+                }
+                _ => return,
+            },
+        }
+    }
+    // Until the client goes.
+    while client.read(&mut up).await.is_ok_and(|count| count > 0) {}
+}
+
+#[cfg(unix)]
+async fn healthy() -> Site {
+    let mut options = LabOptions::new(4, scripts());
+    options.mix = Mix::All(PcPlan::new(Scenario::Healthy));
+    let site = Site::start(options).await;
+    std::fs::write(site.path("local.pw"), "違う").unwrap();
+    site
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_whose_answer_never_comes_is_sent_to_three_pcs_at_most() {
+    for what in [Between::Cuts, Between::Refuses] {
+        let site = healthy().await;
+        let judged = with_something_between(&site, 12, what).await;
+        for sent in [3, 0] {
+            let ended = site.run(check(&site, &["--output", "json"])).await;
+            assert_eq!(ended.code, Some(3), "{what:?}: {}", ended.err());
+            assert_eq!(judged.load(Ordering::SeqCst), 3, "{what:?}");
+            assert_eq!(logons(&site), (0, 3), "the PC has refused each");
+            let closed = &ended.json()["account_closed"];
+            assert_eq!(closed["not_reached"].as_array().unwrap().len(), 12 - sent);
+            let outcomes = ended.outcomes();
+            let lost = outcomes.values();
+            let lost = lost.filter(|outcome| *outcome == "unreachable(unanswered)");
+            assert_eq!(lost.count(), sent, "{outcomes:?}");
+            let words = match sent {
+                0 => "nobody knows the answer",
+                _ => "nothing came back after the password was sent",
+            };
+            assert!(ended.err().contains(words), "{}", ended.err());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_the_first_logon_again_and_again_sends_three_passwords_at_most() {
+    let site = healthy().await;
+    let judged = with_something_between(&site, 12, Between::Holds).await;
+    // Once, twice, and until the process just ends.
+    for (nth, presses) in [(1, 1), (2, 2), (3, 3)] {
+        let child = site.spawn(check(&site, &[]));
+        let id = child.id().unwrap().to_string();
+        let sent = async {
+            while judged.load(Ordering::SeqCst) < nth {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), sent)
+            .await
+            .unwrap();
+        for _ in 0..presses {
+            let kill = tokio::process::Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .await;
+            // It may have ended already.
+            let _ = kill.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let ended = finish(child).await;
+        assert_eq!(ended.code, Some(130), "{}", ended.err());
+    }
+    let ended = site.run(check(&site, &[])).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.err());
+    assert_eq!(judged.load(Ordering::SeqCst), 3, "{}", ended.err());
+    assert!(ended.err().contains("nobody knows"), "{}", ended.err());
 }
