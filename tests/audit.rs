@@ -201,7 +201,7 @@ async fn changes_are_told(site: &Site, noted: &str) {
     std::fs::remove_file(site.data().join("journal.sqlite.head")).unwrap();
     let mut other: Vec<OsString> = vec!["check".into(), "trust-repair".into(), "--yes".into()];
     other.extend(site.logon_arguments());
-    assert!(site.run(other).await.code.is_some());
+    assert!(site.run(other.clone()).await.code.is_some());
     let told = audit(site, &["verify"]).await;
     assert_eq!(told.code, Some(0), "alone it is whole: {}", told.out());
     let told = audit(site, &["verify", "--head", noted]).await;
@@ -216,6 +216,19 @@ async fn changes_are_told(site: &Site, noted: &str) {
         audit(site, &["verify", "--head", "nonsense"]).await.code,
         Some(2)
     );
+
+    // Only the file of the end gone: the next run writes it anew, and says so for ever.
+    std::fs::remove_file(site.data().join("journal.sqlite.head")).unwrap();
+    assert!(site.run(other).await.code.is_some());
+    let told = audit(site, &["verify"]).await;
+    assert_eq!(told.code, Some(1), "{}", told.out());
+    let words = "the file that keeps the end of the trail was gone";
+    assert!(told.out().contains(words), "{}", told.out());
+    assert!(told.out().contains("head-missing"), "{}", told.out());
+    let err = told.err();
+    let known = err.split("--head ").nth(1).unwrap_or_default().trim();
+    let told = audit(site, &["verify", "--head", known]).await;
+    assert_eq!(told.code, Some(0), "{known}: {}", told.out());
 }
 
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -22,7 +22,7 @@ pub use end::TrailEnd;
 pub use entry::AuditEntry;
 pub use fault::{Fault, HeadSource};
 pub use head::{Head, HeadClaim, HeadParseError};
-pub(crate) use head_file::keep;
+pub(crate) use head_file::{keep, look};
 pub use note::note;
 pub(crate) use scribe::{Known, Scribe};
 pub(crate) use trail::{Row, Trail};

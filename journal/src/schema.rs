@@ -67,9 +67,8 @@ pub(crate) fn open_write(path: &Path) -> Result<Connection, StorageError> {
         .map_err(|error| StorageError::of(path, error))?;
     refuse_foreign(path, &connection)?;
     configure(path, &connection)?;
-    if make_tables(path, &mut connection)? {
-        audit::keep(path, &mut connection);
-    }
+    make_tables(path, &mut connection)?;
+    audit::look(path, &mut connection).map_err(|error| StorageError::of(path, error))?;
     Ok(connection)
 }
 
@@ -189,20 +188,17 @@ fn configure(path: &Path, connection: &Connection) -> Result<(), StorageError> {
         .map_err(wrap)
 }
 
-/// Returns whether anything had to be made or changed.
-fn make_tables(path: &Path, connection: &mut Connection) -> Result<bool, StorageError> {
+fn make_tables(path: &Path, connection: &mut Connection) -> Result<(), StorageError> {
     let wrap = |error| StorageError::of(path, error);
     // Immediate: two processes that begin at once must not both make the tables.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(wrap)?;
     let found = version(path, &transaction)?;
-    let changes = found < SCHEMA_VERSION;
-    if changes {
+    if found < SCHEMA_VERSION {
         change(&transaction, found).map_err(wrap)?;
     }
-    transaction.commit().map_err(wrap)?;
-    Ok(changes)
+    transaction.commit().map_err(wrap)
 }
 
 fn change(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {

@@ -428,6 +428,109 @@ async fn a_clean_cut_shows_by_an_end_that_was_noted() {
     assert!(whole.verify(&[noted]).unwrap().is_whole());
 }
 
+/// As [`a_clean_cut_shows_by_an_end_that_was_noted`], and the file that keeps the end is taken away,
+/// too: the next run would write it anew, and everything would fit.
+#[tokio::test]
+async fn that_the_file_of_the_end_was_gone_stays_on_the_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = journal(folder.path()).await;
+    let copy = Copy::of(&path);
+    // The second run, with all that tells of it; the first was gone on with behind it.
+    let first_of_second: i64 = copy
+        .sql()
+        .query_row(
+            "SELECT number FROM audit WHERE kind = 'run-begun' ORDER BY number DESC LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    copy.sql()
+        .execute_batch(&format!(
+            "PRAGMA foreign_keys = OFF;
+             DELETE FROM audit WHERE number >= {first_of_second};
+             DELETE FROM events WHERE run_id = 2 OR seq > 13;
+             DELETE FROM runs WHERE id = 2;
+             UPDATE runs SET ended_at = NULL, exit_code = NULL;"
+        ))
+        .unwrap();
+    std::fs::remove_file(head_file(&copy.path())).unwrap();
+    assert_eq!(copy.faults(), [Fault::NoHeadFile]);
+
+    let next = SqliteJournal::create(&copy.path()).unwrap();
+    store(&next, [started(), Event::RunEnded { exit_code: 0 }]).await;
+    next.close().await;
+    let faults = copy.faults();
+    let [Fault::HeadWasMissing { end }] = faults.as_slice() else {
+        panic!("{faults:?}")
+    };
+    assert_eq!(end.number, first_of_second as u64);
+    assert_eq!(faults[0].entry(), Some(end.number));
+    let all = entries(&copy.path(), None);
+    let kinds: Vec<&str> = all.iter().map(|entry| entry.kind.as_str()).collect();
+    assert_eq!(
+        kinds[first_of_second as usize - 1..],
+        ["head-missing", "run-begun", "run-ended"]
+    );
+    assert_eq!(all[first_of_second as usize - 1].what["file"], "missing");
+
+    // Whoever knows why names that entry; no other end stands for it.
+    let reader = JournalReader::open(&copy.path()).unwrap();
+    let claim = |head: &str| -> HeadClaim { head.parse().unwrap() };
+    assert!(reader.verify(&[claim(&end.short())]).unwrap().is_whole());
+    let last = claim(&reader.head().unwrap().to_string());
+    assert_eq!(reader.verify(&[last]).unwrap().faults, faults);
+
+    // Later runs find the file, and have nothing more to tell.
+    let count = entries(&copy.path(), None).len();
+    drop(SqliteJournal::create(&copy.path()).unwrap());
+    assert_eq!(entries(&copy.path(), None).len(), count);
+}
+
+/// It is gone on with while the file is taken away, or its disk fails.
+#[tokio::test]
+async fn an_odd_file_of_the_end_is_told_of_once_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = journal(folder.path()).await;
+    let missing = |path: &Path| -> Vec<serde_json::Value> {
+        let all = entries(path, None).into_iter();
+        all.filter(|entry| entry.kind == "head-missing")
+            .map(|entry| entry.what)
+            .collect()
+    };
+    std::fs::write(head_file(&path), "of a later fleetmend").unwrap();
+    for _ in 0..3 {
+        let next = SqliteJournal::create(&path).unwrap();
+        store(&next, [started(), Event::RunEnded { exit_code: 0 }]).await;
+        next.close().await;
+    }
+    let told = missing(&path);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["file"], "odd");
+    let kept = std::fs::read_to_string(head_file(&path)).unwrap();
+    assert_eq!(kept, "of a later fleetmend");
+
+    // While the journal is open, and not only before it is opened.
+    let next = SqliteJournal::create(&path).unwrap();
+    store(&next, [started()]).await;
+    std::fs::remove_file(head_file(&path)).unwrap();
+    store(&next, [Event::RunEnded { exit_code: 0 }]).await;
+    next.close().await;
+    assert_eq!(missing(&path).len(), 2);
+    assert!(head_file(&path).exists());
+}
+
+/// A kill between the first commit and the file is no reason to tell of anything.
+#[test]
+fn a_trail_that_has_only_begun_may_lack_the_file_of_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    drop(SqliteJournal::create(&path).unwrap());
+    std::fs::remove_file(head_file(&path)).unwrap();
+    drop(SqliteJournal::create(&path).unwrap());
+    assert_eq!(verify(&path).faults, []);
+    assert_eq!(entries(&path, None).len(), 1);
+}
+
 /// The sums are of no use against this: whoever changes an event makes its sum anew.
 #[tokio::test]
 async fn an_event_that_was_changed_with_its_sum_shows() {

@@ -19,7 +19,7 @@ use crate::playbooks::Playbooks;
 use crate::printer::Printer;
 use crate::statement::Statement;
 use crate::wire::JOURNAL;
-use fleetmend_journal::{JournalReader, StorageError};
+use fleetmend_journal::{Fault, JournalReader, StorageError};
 use fleetmend_model::RunMode;
 
 /// Look before a run at what would go wrong; changes nothing and logs on to no PC
@@ -217,6 +217,15 @@ fn journal(job: &JobArgs) -> Finding {
             "journal",
             format!("{shown} can be written; its audit trail is whole"),
         ),
+        // It stays on the trail, and what is to be done about it needs doing once.
+        Ok(verdict) if verdict.faults.iter().all(was_missing) => Finding::warning(
+            "journal",
+            format!(
+                "{shown} can be written; the file that keeps the end of its audit trail was gone \
+                 once"
+            ),
+        )
+        .then("see when, and what to do: fleetmend audit verify"),
         Ok(verdict) => Finding::failed(
             "journal",
             format!(
@@ -232,6 +241,10 @@ fn journal(job: &JobArgs) -> Finding {
         Err(error) => Finding::failed("journal", format!("{shown} cannot be read: {error}"))
             .then("name another folder: --data-dir DIR"),
     }
+}
+
+fn was_missing(fault: &Fault) -> bool {
+    matches!(fault, Fault::HeadWasMissing { .. })
 }
 
 /// Writes and removes a file, as a journal's log is.

@@ -100,3 +100,6 @@ pub(crate) fn begin(connection: &Connection, schema_before: i64) -> Result<(), r
 pub(super) const TRAIL_BEGUN: &str = "trail-begun";
 /// A run that was there before the chain.
 pub(super) const RUN_FOUND: &str = "run-found";
+/// The file beside the journal that keeps the end was gone, or could not be read, though the chain
+/// had gone on since its beginning: its tail may have been cut.
+pub(super) const HEAD_MISSING: &str = "head-missing";

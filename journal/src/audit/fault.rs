@@ -127,6 +127,12 @@ pub enum Fault {
         /// What it is about.
         detail: String,
     },
+    /// The file was gone, or could not be read, when this entry was written: what stood behind the
+    /// entry before may have been cut off.
+    HeadWasMissing {
+        /// The entry, which says so.
+        end: Head,
+    },
     /// The file beside the journal tells of a trail, and the journal has none.
     NoTrail,
 }
@@ -145,6 +151,7 @@ impl Fault {
             | Self::NoRun { number, .. } => Some(*number),
             Self::NoBeginning => Some(1),
             Self::Head { claim, .. } => Some(claim.number()),
+            Self::HeadWasMissing { end } => Some(end.number),
             Self::Damaged { .. }
             | Self::NoEntry { .. }
             | Self::Event { .. }
@@ -224,6 +231,13 @@ impl fmt::Display for Fault {
             Self::OddHeadFile { detail } => {
                 write!(f, "the file that keeps the end of the trail cannot be read: {detail}")
             }
+            Self::HeadWasMissing { end } => write!(
+                f,
+                "when entry {} was written, the file that keeps the end of the trail was gone or \
+                 could not be read, so entries behind {} may have been cut off",
+                end.number,
+                end.number.saturating_sub(1)
+            ),
             Self::NoTrail => {
                 f.write_str("a file beside the journal keeps the end of a trail, and there is none")
             }

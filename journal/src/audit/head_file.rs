@@ -5,10 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::chain::last;
+use super::chain::{HEAD_MISSING, RUN_FOUND, TRAIL_BEGUN, append, last};
+use super::entry::Draft;
 use super::head::{Head, HeadClaim};
 
 const FORMAT: &str = "fleetmend-audit-head/1";
@@ -68,12 +70,86 @@ pub(super) fn read(journal: &Path) -> Kept {
     }
 }
 
+/// Looks for the file before anything is written to the journal: that it is gone, or cannot be
+/// read, where it must be is put on the trail; then it is written anew.
+///
+/// # Errors
+/// The entry could not be stored: what comes after it would hide that the trail may have been cut.
+pub(crate) fn look(journal: &Path, connection: &mut Connection) -> Result<(), rusqlite::Error> {
+    if matches!(read(journal), Kept::Claim(_)) {
+        return Ok(());
+    }
+    note_missing(journal, connection)?;
+    // In this order: a file that names an entry which was never stored would say that it was cut.
+    warn(try_keep(journal, connection));
+    Ok(())
+}
+
+fn note_missing(journal: &Path, connection: &mut Connection) -> Result<(), rusqlite::Error> {
+    if matches!(read(journal), Kept::Claim(_)) {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Again, with nobody else writing it.
+    let kept = read(journal);
+    let body = match &kept {
+        Kept::Claim(_) => return Ok(()),
+        Kept::Nothing => json!({"file": "missing"}),
+        Kept::Odd(why) => json!({"file": "odd", "why": why}),
+    };
+    // Before anything was done, a kill between the first commit and the file leaves none, too.
+    let begun = "SELECT EXISTS (SELECT 1 FROM audit WHERE kind NOT IN (?1, ?2))";
+    let goes_on: bool =
+        transaction.query_row(begun, params![TRAIL_BEGUN, RUN_FOUND], |row| row.get(0))?;
+    if !goes_on {
+        return Ok(());
+    }
+    // One that cannot be read stays, for whoever looks at it; it is told of once.
+    if matches!(kept, Kept::Odd(_)) && last_missing(&transaction)?.as_ref() == Some(&body) {
+        return Ok(());
+    }
+    let draft = Draft {
+        at: Timestamp::now().as_microsecond(),
+        run: None,
+        seq: None,
+        host: None,
+        kind: HEAD_MISSING,
+        body: &body.to_string(),
+        events: None,
+    };
+    append(&transaction, &last(&transaction)?, &draft)?;
+    transaction.commit()?;
+    tracing::warn!(
+        "the file that keeps the end of the audit trail is gone or cannot be read; see: fleetmend \
+         audit verify"
+    );
+    Ok(())
+}
+
+fn last_missing(connection: &Connection) -> Result<Option<Value>, rusqlite::Error> {
+    let body: Option<String> = connection
+        .query_row(
+            "SELECT body FROM audit WHERE kind = ?1 ORDER BY number DESC LIMIT 1",
+            [HEAD_MISSING],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
+}
+
 /// Writes the chain's end into the file. One that says something that the chain does not hold is
 /// left as it is: it is what shows that the chain was cut.
 ///
+/// One that was taken away while the journal was open is told of on the trail.
+///
 /// A failure changes nothing for the run: the chain is stored, only its end is not noted beside.
 pub(crate) fn keep(journal: &Path, connection: &mut Connection) {
-    if let Err(error) = try_keep(journal, connection) {
+    warn(note_missing(journal, connection).map_err(Into::into));
+    warn(try_keep(journal, connection));
+}
+
+fn warn(kept: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = kept {
         tracing::warn!(%error, "the end of the audit trail was not noted beside the journal");
     }
 }

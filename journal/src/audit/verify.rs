@@ -6,7 +6,7 @@ use fleetmend_model::RunId;
 use rusqlite::{Row, Transaction};
 use serde_json::Value;
 
-use super::chain::{RUN_FOUND, TRAIL_BEGUN};
+use super::chain::{HEAD_MISSING, RUN_FOUND, TRAIL_BEGUN};
 use super::entry::Draft;
 use super::fault::{Fault, HeadSource};
 use super::head::{Head, HeadClaim};
@@ -223,6 +223,13 @@ impl Chain {
             return Ok(Head { number, ..due });
         };
         let head = Head { number, hash };
+        // Whoever names just this entry knows of it. A later end proves nothing of what was before.
+        let is_known = |(source, claim): &(HeadSource, HeadClaim)| {
+            *source == HeadSource::Given && claim.fits(&head)
+        };
+        if kind == HEAD_MISSING && !self.claims.iter().any(is_known) {
+            self.faults.push(Fault::HeadWasMissing { end: head });
+        }
         self.claims
             .retain(|(_, claim)| claim.number() != number || !claim.fits(&head));
         Ok(head)

@@ -169,9 +169,16 @@ fn advice(fault: &Fault, path: &Path) -> String {
     match fault {
         Fault::NoHeadFile => {
             "if the journal was copied without it, verify with a head that was noted elsewhere: \
-             --head NUMBER:HASH; else somebody removed it; the next run writes it anew"
+             --head NUMBER:HASH; else somebody removed it; the next run writes it anew, and puts \
+             on the trail that it was gone"
                 .to_owned()
         }
+        Fault::HeadWasMissing { end } => format!(
+            "compare what stands before with the heads that were noted elsewhere (tickets, \
+             webhook, syslog). If you know why, a backup that was put in place for example, note \
+             it, and name this entry from now on: --head {}",
+            end.short()
+        ),
         Fault::Head {
             source: HeadSource::File,
             ..

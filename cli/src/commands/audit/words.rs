@@ -17,6 +17,10 @@ pub(super) fn words(entry: &AuditEntry) -> String {
             "a run that is older than the trail, {} events",
             text("events")
         ),
+        "head-missing" => match text("file").as_str() {
+            "missing" => "the file that keeps the end of the trail was gone".to_owned(),
+            _ => "the file that keeps the end of the trail could not be read".to_owned(),
+        },
         "run-begun" => format!(
             "{} {} on {} PCs, by {}{}",
             text("mode"),
