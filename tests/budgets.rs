@@ -304,8 +304,9 @@ async fn between(
         tokio::select! {
             read = client.read(&mut up) => match read {
                 Ok(count) if count > 0 => {
-                    said.extend_from_slice(&up[..count]);
-                    pc.write_all(&up[..count]).await.unwrap();
+                    let bytes = up.get(..count).unwrap();
+                    said.extend_from_slice(bytes);
+                    pc.write_all(bytes).await.unwrap();
                 }
                 _ => return,
             },
@@ -323,7 +324,8 @@ async fn between(
                             }
                         }
                     }
-                    client.write_all(&down[..count]).await.unwrap();
+                    let bytes = down.get(..count).unwrap();
+                    client.write_all(bytes).await.unwrap();
                 }
                 _ => return,
             },
