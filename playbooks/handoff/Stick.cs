@@ -26,6 +26,8 @@ namespace Fleetmend.Handoff
         private NetworkCredential account;
         private string accountFor;
         private bool changed;
+        // The step that is changing the PC at this moment.
+        private string changing;
         private bool stale;
         private string last;
         private bool lastProving;
@@ -141,6 +143,8 @@ namespace Fleetmend.Handoff
                 try { Work(channel); }
                 catch (EvaluationException error) { End("needs-hands", "the playbook could not be followed: " + error.Message, ""); }
                 catch (JsonException error) { End("needs-hands", "an answer could not be read: " + error.Message, ""); }
+                // Whatever else it is: what was done must be in the result.
+                catch (Exception error) { Broken(error); }
             }
             SortedDictionary<string, object> body = Json.Object();
             body["run"] = stick["run"];
@@ -173,6 +177,16 @@ namespace Fleetmend.Handoff
                 bytes[i] = byte.Parse(key.Substring(2 * i, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
             }
             using (HMACSHA256 hash = new HMACSHA256(bytes)) { return Channel.Hex(hash.ComputeHash(Encoding.ASCII.GetBytes(text))); }
+        }
+
+        // Ends amid the work. If the PC was changed, or a step that changes it is not known to have
+        // ended, nobody knows how it stands.
+        private void Broken(Exception error)
+        {
+            string what = error.GetType().FullName + ": " + error.Message;
+            string again = Both("Start the script again.", "スクリプトをもう一度実行してください。");
+            if (changed || changing != null) { End("unknown(" + (changing ?? last ?? "internal-error") + ")", what, again); }
+            else { End("needs-hands(internal-error)", what, again); }
         }
 
         private void End(string outcome, string reason, string next)
@@ -295,6 +309,7 @@ namespace Fleetmend.Handoff
             started["step"] = reference;
             started["changes"] = step["changes"];
             Note(started);
+            if ((bool)step["changes"]) { changing = (string)step["name"]; }
             Stopwatch clock = Stopwatch.StartNew();
             Reply reply = channel.Run(scripts[(string)step["script"]], Json.Write(parameters), (long)step["deadline_ms"]);
             parameters = null;
@@ -313,6 +328,7 @@ namespace Fleetmend.Handoff
             ended["end"] = end;
             ended["elapsed_ms"] = clock.ElapsedMilliseconds;
             Note(ended);
+            changing = null;
             if ((bool)step["changes"] && reply.End != "not-run")
             {
                 changed = true;

@@ -24,8 +24,12 @@ try {
         $joiner.text.Append($Params.joiner.password[$i])
         $joiner.secure.AppendChar($Params.joiner.password[$i])
     }
-    # 0: accepted. Null: the controller could not be asked.
-    $refused = Invoke-Probe 'credential' { Test-Joiner $server $joiner }
+    # 0: accepted. Null: the controller could not be asked, as for a moment after a restart; then no
+    # password was spent, and it is asked again. A refusal is not.
+    for ($asked = 0; $null -eq $refused -and $asked -lt 3; $asked++) {
+        if ($asked -gt 0) { Start-Sleep -Seconds 10 }
+        $refused = Invoke-Probe 'credential' { Test-Joiner $server $joiner }
+    }
     # After a restart the network may take a moment, and a new account to be found:
     # ERROR_NO_SUCH_DOMAIN, ERROR_BAD_NETPATH, ERROR_NONE_MAPPED. A refusal is not tried again.
     while ($refused -eq 0 -and $tries -lt 3 -and ($null -eq $code -or @(1355, 53, 1332) -contains $code)) {

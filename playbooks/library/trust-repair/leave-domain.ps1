@@ -33,6 +33,9 @@ if ($refused -eq 0) {
     }
     if ($noted -eq $true) {
         $code = Invoke-Probe 'leave' { [long][Fleetmend.Membership]::Leave() }
+        # Refused, it is a member still: a note that stays would have it joined again should somebody
+        # take it out on purpose. Not to be told is no refusal.
+        if ($null -ne $code -and $code -ne 0) { $null = Invoke-Probe 'note' { Clear-LeftDomain } }
     }
 }
 if ($code -eq 0) {

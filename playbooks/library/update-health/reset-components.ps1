@@ -9,6 +9,8 @@ param($Params)
 
 #include probe.ps1
 
+Add-Type -AssemblyName System.ServiceProcess
+
 # In this order, and back.
 $services = @('bits', 'wuauserv', 'cryptsvc')
 $stopped = New-Object System.Collections.ArrayList
@@ -24,6 +26,16 @@ function Move-Aside([string]$Path) {
     }
     [System.IO.Directory]::Move($Path, $other)
     return $true
+}
+
+# Stopping a service stops those that need it, as AppLocker's needs cryptsvc; those that ran are
+# started again below.
+$dependents = New-Object System.Collections.ArrayList
+foreach ($name in $services) {
+    foreach ($service in @(Invoke-Probe 'dependents' { @((Get-Service -Name $name).DependentServices) })) {
+        if ($null -eq $service -or $services -contains $service.ServiceName) { continue }
+        if ($service.Status -eq [System.ServiceProcess.ServiceControllerStatus]::Running) { [void]$dependents.Add($service) }
+    }
 }
 
 try {
@@ -51,6 +63,14 @@ try {
     # Windows Update and its transfers start on demand.
     foreach ($name in 'cryptsvc', 'wuauserv') {
         $null = Invoke-Probe 'start' { Invoke-BoundedCmdlet 'Start-Service' @{ Name = $name } 60000 }
+    }
+    # Windows lists them in the order in which they must stop, so they start from the last.
+    for ($i = $dependents.Count - 1; $i -ge 0; $i--) {
+        $null = Invoke-Probe 'dependents' {
+            $dependents[$i].Refresh()
+            # Start only asks; that they come up is not waited for.
+            if ($dependents[$i].Status -eq [System.ServiceProcess.ServiceControllerStatus]::Stopped) { $dependents[$i].Start() }
+        }
     }
 }
 $reset = $stopped.Count -eq $services.Count -and @($ProbeErrors | Where-Object { $_.probe -eq 'aside' }).Count -eq 0

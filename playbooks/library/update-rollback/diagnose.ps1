@@ -96,7 +96,10 @@ if ($targets.valid) {
 $servicing = Invoke-Probe 'servicing' { Get-ServicingWork }
 if ($null -eq $servicing) { $servicing = [PSCustomObject][ordered]@{ exclusive = $null; worker_busy = $null } }
 # A removal that a lost session has left running on the PC.
-$own = Invoke-Probe 'servicing' { Test-MachineKey 'SOFTWARE\fleetmend\Tasks\fleetmend-update-removal' }
+$own = Invoke-Probe 'servicing' {
+    $tasks = 'SOFTWARE\fleetmend\Tasks\'
+    (Test-MachineKey ($tasks + 'fleetmend-update-removal')) -or (Test-MachineKey ($tasks + 'fleetmend-update-removal-wusa'))
+}
 $pending = Invoke-Probe 'pending' { Get-PendingRestart }
 $waits = [PSCustomObject][ordered]@{ servicing = $null; windows_update = $null }
 if ($null -ne $pending) {
