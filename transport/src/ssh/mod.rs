@@ -6,6 +6,8 @@ mod connect;
 mod key;
 pub mod known_hosts;
 mod shell;
+#[cfg(test)]
+mod unanswered;
 mod wire;
 
 pub use connect::{Endpoint, connect};
