@@ -93,6 +93,9 @@ pub struct RunLimits {
     /// How long connecting, logging on and getting a shell may take together; a PC that has no
     /// room for a shell is waited for inside it.
     pub logon: Duration,
+    /// How long a credential may take to come, with its wait for a turn at the source. Sources
+    /// have deadlines of their own, and tell more: this is for one that hangs.
+    pub credential: Duration,
     /// How long each phase (diagnose; the steps of one rung; its verify) may take on one PC.
     /// It begins no step after that; a step that runs keeps its own deadline.
     pub phase: Duration,
@@ -114,6 +117,7 @@ impl Default for RunLimits {
             ramp_interval: Duration::from_millis(50),
             connect: Duration::from_secs(10),
             logon: Duration::from_secs(60),
+            credential: Duration::from_secs(11 * 60),
             phase: Duration::from_secs(15 * 60),
             journal: Duration::from_secs(30),
             restart: RestartLimits::default(),
