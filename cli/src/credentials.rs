@@ -18,7 +18,9 @@ use async_trait::async_trait;
 use fleetmend_credentials::{Given, Wanted};
 use fleetmend_engine::{CredentialError, CredentialSource};
 use fleetmend_inventory::Unseal;
-use fleetmend_model::{Credential, CredentialRef, Host, RunMode, Secret, TransportChoice};
+use fleetmend_model::{
+    Credential, CredentialRef, Host, Refusals, RunMode, Secret, TransportChoice,
+};
 
 pub(crate) use file::CredentialsFile;
 pub(crate) use reach::Reach;
@@ -230,7 +232,7 @@ impl Passwords {
     ) -> Result<Option<Credential>, String> {
         let name = name_of(host);
         let (Logon::Place(place), Some(file)) = (logon, &self.file) else {
-            return self.of(&name, host, 0).await;
+            return self.of(&name, host, None).await;
         };
         let limit = fetch_limit();
         let given = file.store().fetch_place(&name, Some(host), *place, &limit);
@@ -367,14 +369,14 @@ impl Passwords {
         needs
     }
 
-    /// Returns the credential of this name for this PC, after it refused so many different ones.
+    /// Returns the credential of this name for this PC; after it refused others, none of those.
     async fn of(
         &self,
         name: &CredentialRef,
         host: &Host,
-        refused: u32,
+        refusals: Option<&Refusals<'_>>,
     ) -> Result<Option<Credential>, String> {
-        let once = |credential| (refused == 0).then_some(credential);
+        let once = |credential| refusals.is_none().then_some(credential);
         let is_logon = host.credential.as_ref() == Some(name);
         if !is_logon && let Some(account) = self.of_option(name) {
             return account
@@ -384,8 +386,7 @@ impl Passwords {
         }
         let is_kept = self.kept.values().any(|(kept, _)| kept == name);
         if is_kept && name_of(host) != *name {
-            let given = self.fetch(name, host, refused).await?;
-            return given.map(|given| with_user(given, None, None)).transpose();
+            return self.fetch(name, host, refusals, (None, None)).await;
         }
         let user = self.outweighing(host, name);
         let known = match self.by_name.get(name) {
@@ -404,11 +405,8 @@ impl Passwords {
             .as_ref()
             .is_some_and(|file| file.store().knows(name))
         {
-            let given = self.fetch(name, host, refused).await?;
-            let default = self.default_user.clone();
-            return given
-                .map(|given| with_user(given, user, default))
-                .transpose();
+            let users = (user, self.default_user.clone());
+            return self.fetch(name, host, refusals, users).await;
         }
         let user = user.or_else(|| self.default_user.clone());
         let user = user.ok_or("no account is known")?;
@@ -424,18 +422,33 @@ impl Passwords {
         domain.or_else(|| self.given.get(&name.0))
     }
 
+    /// Fetches a credential of the file; `users`: the account that outweighs its own, and that for
+    /// one that names none.
     async fn fetch(
         &self,
         name: &CredentialRef,
         host: &Host,
-        refused: u32,
-    ) -> Result<Option<Given>, String> {
+        refusals: Option<&Refusals<'_>>,
+        users: (Option<String>, Option<String>),
+    ) -> Result<Option<Credential>, String> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
+        let (outweighing, default) = &users;
+        let account = |given: &Given| {
+            let user = outweighing.as_ref().or(given.user.as_ref());
+            user.or(default.as_ref()).cloned()
+        };
         let limit = fetch_limit();
-        let given = file.store().fetch(name, Some(host), refused, &limit);
-        given.await.map_err(|error| error.to_string())
+        let store = file.store();
+        let given = match refusals {
+            None => store.fetch(name, Some(host), &limit).await.map(Some),
+            Some(refusals) => store.another(name, host, refusals, account, &limit).await,
+        };
+        let given = given.map_err(|error| error.to_string())?;
+        given
+            .map(|given| with_user(given, outweighing.clone(), default.clone()))
+            .transpose()
     }
 
     /// Opens the password that stands encrypted in the inventory.
@@ -463,7 +476,7 @@ impl CredentialSource for Passwords {
             name: name.clone(),
             detail,
         };
-        let found = self.of(name, host, 0).await.map_err(error)?;
+        let found = self.of(name, host, None).await.map_err(error)?;
         found.ok_or_else(|| error("there is none".to_owned()))
     }
 
@@ -471,12 +484,9 @@ impl CredentialSource for Passwords {
         &self,
         name: &CredentialRef,
         host: &Host,
-        refused: u32,
+        refusals: &Refusals<'_>,
     ) -> Result<Option<Credential>, CredentialError> {
-        if refused == 0 {
-            return Ok(None);
-        }
-        let found = self.of(name, host, refused).await;
+        let found = self.of(name, host, Some(refusals)).await;
         found.map_err(|detail| CredentialError {
             name: name.clone(),
             detail,

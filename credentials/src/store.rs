@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use fleetmend_directory::Limit;
-use fleetmend_model::{CredentialRef, Host, Secret, SshKey, SshLogon};
+use fleetmend_model::{CredentialRef, Host, Judged, Refusals, Secret, SshKey, SshLogon};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
 
@@ -152,49 +152,72 @@ impl Store {
         Ok((!accounts.is_empty()).then(|| accounts.join(", else ")))
     }
 
-    /// Fetches a credential, after this PC refused so many different ones of it; none if its
-    /// budget allows no other, or there is none.
+    /// Fetches a credential: the first that is there.
     ///
     /// # Errors
-    /// A source could not be asked; or, at the first time, none of them has a secret.
+    /// A source could not be asked, or none of them has a secret.
     pub async fn fetch(
         &self,
         name: &CredentialRef,
         host: Option<&Host>,
-        refused: u32,
+        limit: &Limit,
+    ) -> Result<Given, StoreError> {
+        let mut tried: Vec<SourceError> = Vec::new();
+        for choice in self.choices(name, self.entry(name)?, host)? {
+            match self.get(&choice, host, limit).await {
+                Ok(given) => return Ok(given),
+                Err(error) if error.absent => tried.push(error),
+                Err(error) => return Err(StoreError::source(name, error)),
+            }
+        }
+        let hosts = host.map(|host| host.name.clone());
+        Err(StoreError::Nothing {
+            name: name.clone(),
+            hosts: hosts.into_iter().collect(),
+            tried,
+        })
+    }
+
+    /// Fetches the first that this PC has not refused yet, after it refused others; nothing if the
+    /// budget allows no other, or there is none. `account` returns the account under which what a
+    /// place gives would be used.
+    ///
+    /// # Errors
+    /// A source could not be asked.
+    pub async fn another(
+        &self,
+        name: &CredentialRef,
+        host: &Host,
+        refusals: &Refusals<'_>,
+        account: impl Fn(&Given) -> Option<String>,
         limit: &Limit,
     ) -> Result<Option<Given>, StoreError> {
         let entry = self.entry(name)?;
-        if refused >= entry.attempts {
+        if refusals.count >= entry.attempts {
             return Ok(None);
         }
-        let mut before: Vec<Given> = Vec::new();
-        let mut nothing: Vec<SourceError> = Vec::new();
-        for choice in self.choices(name, entry, host)? {
-            let given = match self.get(&choice, host, limit).await {
+        // Of what was refused before the run was cut only the number is known: as many are passed
+        // over from the beginning.
+        let mut forgotten = refusals.forgotten;
+        let mut passed: Vec<Judged> = Vec::new();
+        for choice in self.choices(name, entry, Some(host))? {
+            let given = match self.get(&choice, Some(host), limit).await {
                 Ok(given) => given,
-                Err(error) if error.absent => {
-                    nothing.push(error);
-                    continue;
-                }
+                Err(error) if error.absent => continue,
                 Err(error) => return Err(StoreError::source(name, error)),
             };
-            let own_user = host.is_some_and(|host| host.user.is_some());
-            if before.iter().any(|other| is_same(other, &given, own_user)) {
+            let user = account(&given).unwrap_or_default();
+            let judged = (refusals.judge)(&user, &given.password);
+            // A key is another one in each place, whatever password stands beside it.
+            let is_new = given.ssh.is_some() || !passed.contains(&judged);
+            if judged.refused || !is_new {
                 continue;
             }
-            if before.len() == usize::try_from(refused).unwrap_or(usize::MAX) {
+            if forgotten == 0 {
                 return Ok(Some(given));
             }
-            before.push(given);
-        }
-        if refused == 0 {
-            let hosts = host.map(|host| host.name.clone());
-            return Err(StoreError::Nothing {
-                name: name.clone(),
-                hosts: hosts.into_iter().collect(),
-                tried: nothing,
-            });
+            forgotten -= 1;
+            passed.push(judged);
         }
         Ok(None)
     }
@@ -349,14 +372,6 @@ impl std::fmt::Debug for Store {
             .field("file", &self.settings.file())
             .finish_non_exhaustive()
     }
-}
-
-/// Tells whether a PC would see the same logon twice, which tells nothing new and may lock the
-/// account. With an account of its own the PC sees no other.
-fn is_same(one: &Given, other: &Given, own_user: bool) -> bool {
-    let lower = |given: &Given| given.user.as_deref().map(str::to_lowercase);
-    let keys = one.ssh.is_some() || other.ssh.is_some();
-    !keys && one.password == other.password && (own_user || lower(one) == lower(other))
 }
 
 /// What a panic elsewhere left behind is as whole as before: one insert changes it.

@@ -1,7 +1,7 @@
 //! Where the engine asks for secrets.
 
 use async_trait::async_trait;
-use fleetmend_model::{Credential, CredentialRef, Host};
+use fleetmend_model::{Credential, CredentialRef, Host, Refusals};
 
 /// No credential came.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,8 +27,8 @@ pub trait CredentialSource: Send + Sync {
         host: &Host,
     ) -> Result<Credential, CredentialError>;
 
-    /// Returns what may be tried next to log on to this PC, after so many different ones of this
-    /// name were refused by it; none where the budget allows no other.
+    /// Returns what may be tried next to log on to this PC, after it refused others of this name:
+    /// none of those; nothing where the budget allows no other.
     ///
     /// # Errors
     /// As [`CredentialSource::credential`].
@@ -36,7 +36,7 @@ pub trait CredentialSource: Send + Sync {
         &self,
         _name: &CredentialRef,
         _host: &Host,
-        _refused: u32,
+        _refused: &Refusals<'_>,
     ) -> Result<Option<Credential>, CredentialError> {
         Ok(None)
     }

@@ -10,6 +10,7 @@ mod event;
 mod facts;
 mod host;
 mod outcome;
+mod refusals;
 mod sealed_password;
 mod secret;
 
@@ -26,5 +27,6 @@ pub use host::{
     WinrmScheme, WinrmSettings,
 };
 pub use outcome::{HostResult, Outcome, OutcomeClass};
+pub use refusals::{Judged, Refusals};
 pub use sealed_password::SealedPassword;
 pub use secret::Secret;

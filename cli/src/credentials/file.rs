@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use directories::ProjectDirs;
 use fleetmend_credentials::settings::{NearGroup, TwoGroups};
-use fleetmend_credentials::{Settings, Store, StoreError, Wanted};
+use fleetmend_credentials::{Given, Settings, Store, StoreError, Wanted};
 use fleetmend_directory::{ActiveDirectory, Limit};
 use fleetmend_inventory::Inventory;
 use fleetmend_model::{Credential, CredentialRef, Secret};
@@ -165,14 +165,16 @@ impl CredentialsFile {
     /// # Errors
     /// It is not to be had, or names no account.
     pub(crate) async fn for_run(&self, name: &CredentialRef) -> Result<Credential, CliError> {
-        let given = self.store.fetch(name, None, 0, &fetch_limit()).await;
-        let given = given.map_err(|error| self.missing(&[error]))?;
-        let given = given.and_then(|given| {
-            Some(Credential {
-                user: given.user?,
-                password: given.password,
-                ssh: given.ssh,
-            })
+        let given = self.store.fetch(name, None, &fetch_limit()).await;
+        let Given {
+            user,
+            password,
+            ssh,
+        } = given.map_err(|error| self.missing(&[error]))?;
+        let given = user.map(|user| Credential {
+            user,
+            password,
+            ssh,
         });
         let nameless = || StoreError::NoAccount {
             name: name.clone(),

@@ -1,3 +1,5 @@
+use fleetmend_model::Judged;
+
 use super::*;
 
 fn host(name: &str, change: impl FnOnce(&mut Host)) -> Arc<Host> {
@@ -287,9 +289,24 @@ async fn another_is_given_within_the_budget_of_the_list_only() {
     let passwords = gather(&LogonArgs::default(), &hosts, Some(&file))
         .await
         .unwrap();
-    let another = async |host: &Arc<Host>, refused| {
+    let another = async |host: &Arc<Host>, count| {
+        let refused = ["l/kiosk-from-file", "from-file"];
+        let judge = |user: &str, password: &Secret| {
+            let one = format!("{user}/{}", password.reveal());
+            let refused = refused.iter().take(count);
+            Judged {
+                refused: refused.into_iter().any(|refused| one.ends_with(refused)),
+                account: one,
+                print: 0,
+            }
+        };
+        let refusals = Refusals {
+            count: u32::try_from(count).unwrap(),
+            forgotten: 0,
+            judge: &judge,
+        };
         let found = passwords
-            .another(&name_of(host), host, refused)
+            .another(&name_of(host), host, &refusals)
             .await
             .unwrap();
         found.map(|found| found.password.reveal().to_owned())

@@ -95,6 +95,9 @@ credentials:
   entry: {password: {vault: entry}}
   one-of-two:
     from: [{laps: {}}, {user: fleetadmin, password: {vault: old}}]
+  spelled:
+    attempts: 2
+    from: [{password: {file: "1"}}, {password: {file: "2"}}, {password: {file: "3"}}, {password: {file: "4"}}]
   two-of-three:
     attempts: 2
     user: fleetadmin
@@ -131,13 +134,70 @@ fn named(name: &str) -> CredentialRef {
     CredentialRef(name.to_owned())
 }
 
+/// A PC that refuses whatever it is shown, and tells accounts and passwords apart as the engine does.
+#[derive(Default)]
+struct Pc {
+    refused: Mutex<Vec<(String, String)>>,
+    /// Of these, those of before the run was cut.
+    forgotten: u32,
+}
+
+impl Pc {
+    fn account(&self, host: &Host, given: &Given) -> Option<String> {
+        host.user.clone().or_else(|| given.user.clone())
+    }
+
+    fn of(user: &str, password: &Secret) -> (String, String) {
+        let account = user.to_lowercase();
+        let account = account.rsplit('\\').next().unwrap().to_owned();
+        (account, password.reveal().to_owned())
+    }
+
+    fn refuse(&self, host: &Host, given: &Given) {
+        let user = self.account(host, given).unwrap_or_default();
+        let one = Self::of(&user, &given.password);
+        assert!(!lock(&self.refused).contains(&one), "shown twice: {one:?}");
+        lock(&self.refused).push(one);
+    }
+
+    async fn another(&self, store: &Store, name: &str, host: &Host) -> Option<Given> {
+        let judge = |user: &str, password: &Secret| {
+            let one = Self::of(user, password);
+            Judged {
+                refused: lock(&self.refused).contains(&one),
+                account: one.0,
+                print: one.1.bytes().map(u64::from).sum(),
+            }
+        };
+        let refusals = Refusals {
+            count: self.forgotten + u32::try_from(lock(&self.refused).len()).unwrap(),
+            forgotten: self.forgotten,
+            judge: &judge,
+        };
+        let account = |given: &Given| self.account(host, given);
+        store
+            .another(&named(name), host, &refusals, account, &limit())
+            .await
+            .unwrap()
+    }
+}
+
+fn shown(given: &Given) -> String {
+    let user = given.user.clone().unwrap_or_default();
+    format!("{user}/{}", given.password.reveal())
+}
+
+/// Returns what is given after a PC refused so many of what it was given.
 async fn fetch(store: &Store, name: &str, host: &Host, refused: u32) -> Option<String> {
-    let given = store
-        .fetch(&named(name), Some(host), refused, &limit())
-        .await;
-    let given = given.unwrap()?;
-    let user = given.user.unwrap_or_default();
-    Some(format!("{user}/{}", given.password.reveal()))
+    let pc = Pc::default();
+    let (name_of, limit) = (named(name), limit());
+    let first = store.fetch(&name_of, Some(host), &limit).await;
+    let mut given = first.unwrap();
+    for _ in 0..refused {
+        pc.refuse(host, &given);
+        given = pc.another(store, name, host).await?;
+    }
+    Some(shown(&given))
 }
 
 async fn look(store: &Store, name: &str, hosts: &[Host]) -> Result<(), String> {
@@ -196,7 +256,7 @@ async fn who_has_nothing_costs_no_attempt_and_who_fails_ends_it() {
     );
     assert_eq!(
         *lock(&asked),
-        ["laps 0 for pc-1"],
+        ["laps 0 for pc-1"; 2],
         "nothing was asked for in vain"
     );
 
@@ -211,7 +271,7 @@ async fn who_has_nothing_costs_no_attempt_and_who_fails_ends_it() {
     world.broken.push("laps 0");
     let (broken, _) = store(world);
     let failed = broken
-        .fetch(&named("one-of-two"), Some(&pc), 0, &limit())
+        .fetch(&named("one-of-two"), Some(&pc), &limit())
         .await;
     let error = failed.unwrap_err();
     assert!(error.to_string().contains("it is broken"), "{error}");
@@ -254,6 +314,73 @@ async fn a_budget_counts_different_passwords() {
     let mut own = host("pc-2");
     own.user = Some("z".into());
     assert_eq!(fetch(&users, "older", &own, 1).await, None);
+}
+
+/// What stands in a place changes: LAPS sets a new password between two tries.
+#[tokio::test]
+async fn what_is_new_in_a_place_that_was_refused_is_tried_before_the_next() {
+    let host = host("pc-1");
+    let (before, _) = store(world(&[
+        ("laps 0", Some("l"), "current"),
+        ("laps 1", Some("l"), "older"),
+    ]));
+    let (after, _) = store(world(&[
+        ("laps 0", Some("l"), "new"),
+        ("laps 1", Some("l"), "current"),
+    ]));
+    let pc = Pc::default();
+    let first = before
+        .fetch(&named("older"), Some(&host), &limit())
+        .await
+        .unwrap();
+    pc.refuse(&host, &first);
+    let second = pc.another(&after, "older", &host).await.unwrap();
+    assert_eq!(shown(&second), "l/new");
+    pc.refuse(&host, &second);
+    // The older one has been refused already, as the current one that it was.
+    assert!(pc.another(&after, "older", &host).await.is_none());
+    let third = pc.another(&before, "older", &host).await.unwrap();
+    assert_eq!(shown(&third), "l/older");
+    pc.refuse(&host, &third);
+    // Three attempts, whatever comes now.
+    let (later, _) = store(world(&[("laps 0", Some("l"), "newer")]));
+    assert!(pc.another(&later, "older", &host).await.is_none());
+}
+
+#[tokio::test]
+async fn an_account_in_other_words_ends_no_list_and_spends_nothing() {
+    let host = host("pc-1");
+    let (spelled, _) = store(world(&[
+        ("file /f/1", Some(".\\fleetadmin"), "wrong"),
+        ("file /f/2", Some("fleetadmin"), "wrong"),
+        ("file /f/3", Some("PC-1\\FleetAdmin"), "wrong"),
+        ("file /f/4", Some("fleetadmin"), "right"),
+    ]));
+    let given = fetch(&spelled, "spelled", &host, 1).await;
+    assert_eq!(given.as_deref(), Some("fleetadmin/right"));
+    assert_eq!(fetch(&spelled, "spelled", &host, 2).await, None);
+}
+
+#[tokio::test]
+async fn of_what_was_refused_before_a_cut_as_many_places_are_passed_over() {
+    let host = host("pc-1");
+    let (spelled, _) = store(world(&[
+        ("file /f/1", Some("a"), "one"),
+        ("file /f/2", Some("a"), "one"),
+        ("file /f/3", Some("a"), "two"),
+        ("file /f/4", Some("a"), "three"),
+    ]));
+    let mut pc = Pc {
+        forgotten: 1,
+        ..Pc::default()
+    };
+    let next = pc.another(&spelled, "spelled", &host).await.unwrap();
+    assert_eq!(shown(&next), "a/two");
+    // With two attempts this was the last.
+    pc.refuse(&host, &next);
+    assert!(pc.another(&spelled, "spelled", &host).await.is_none());
+    pc.forgotten = 2;
+    assert!(pc.another(&spelled, "spelled", &host).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

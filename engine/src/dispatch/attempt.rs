@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fleetmend_model::{
-    Credential, CredentialRef, CredentialUse, Event, Host, HostEvent, HostName, Place,
+    Credential, CredentialRef, CredentialUse, Event, Host, HostEvent, HostName, Judged, Place,
+    Refusals, Secret,
 };
 use fleetmend_transport::{ConnectError, DeniedWhy, LogonMark, Session};
 use tokio::time::timeout;
@@ -13,7 +14,7 @@ use super::account::domain_account;
 use super::gate::{Closed, Key, Pass, Refusal, Role};
 use super::held::Held;
 use super::host_task::Shared;
-use super::local_attempts::Barred;
+use super::local_attempts::{Barred, own_name};
 use super::logon::{Unmade, denies, logon_told, told};
 use crate::account_budget::AccountName;
 use crate::connect_failure::{self, CREDENTIAL_REFUSED, DOMAIN_LOGON, INTERRUPTED, LOCAL_LOGON};
@@ -284,9 +285,33 @@ impl Shared {
             return Ok(None);
         }
         let name = self.name_of(host, whose);
-        let found = self.credentials.another(&name, host, refused);
+        let own_user = host.user.as_deref().filter(|_| *whose == Whose::Host);
+        let judge =
+            |user: &str, password: &Secret| self.judged(host, own_user.unwrap_or(user), password);
+        let refusals = Refusals {
+            count: refused,
+            forgotten: self.locals.forgotten(&host.name, &name),
+            judge: &judge,
+        };
+        let found = self.credentials.another(&name, host, &refusals);
         let found = self.within(&name, found, token).await?;
         Ok(found.map(|found| Self::with_inventory(host, whose, found)))
+    }
+
+    fn judged(&self, host: &Host, user: &str, password: &Secret) -> Judged {
+        let print = self.gate.print(password);
+        match domain_account(user, host) {
+            Some(account) => Judged {
+                account: account.to_string(),
+                print,
+                refused: false,
+            },
+            None => Judged {
+                account: own_name(user),
+                print,
+                refused: self.locals.has_refused(&host.name, (user, print)),
+            },
+        }
     }
 
     fn with_inventory(host: &Host, whose: &Whose, mut credential: Credential) -> Credential {

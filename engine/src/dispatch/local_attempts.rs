@@ -27,6 +27,8 @@ struct OfPc {
     accounts: BTreeMap<String, OfAccount>,
     /// How many different ones of each credential were refused.
     refused: BTreeMap<CredentialRef, u32>,
+    /// Of these, those before the run was cut.
+    forgotten: BTreeMap<CredentialRef, u32>,
     /// Passwords of domain accounts that it has accepted in this run.
     of_domain: BTreeSet<(AccountName, u64)>,
 }
@@ -79,6 +81,7 @@ impl LocalAttempts {
         self.on(host, |pc| {
             for (name, count) in &before.refused {
                 *pc.refused.entry(name.clone()).or_default() += count;
+                *pc.forgotten.entry(name.clone()).or_default() += count;
             }
             let of = pc.accounts.entry(own_name(account)).or_default();
             of.before += before.refused.values().sum::<u32>();
@@ -171,6 +174,20 @@ impl LocalAttempts {
     /// Returns how many different ones of this credential the PC has refused.
     pub(super) fn count(&self, host: &HostName, name: &CredentialRef) -> u32 {
         self.on(host, |pc| pc.refused.get(name).copied().unwrap_or(0))
+    }
+
+    /// Returns how many of them were refused before the run was cut, so that their passwords are not
+    /// known any more.
+    pub(super) fn forgotten(&self, host: &HostName, name: &CredentialRef) -> u32 {
+        self.on(host, |pc| pc.forgotten.get(name).copied().unwrap_or(0))
+    }
+
+    /// Tells whether the PC has refused this password of the account in this run.
+    pub(super) fn has_refused(&self, host: &HostName, (account, print): (&str, u64)) -> bool {
+        self.on(host, |pc| {
+            let of = pc.accounts.get(&own_name(account));
+            of.is_some_and(|of| of.refused.contains(&print))
+        })
     }
 
     fn on<T>(&self, host: &HostName, what: impl FnOnce(&mut OfPc) -> T) -> T {

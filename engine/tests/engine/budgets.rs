@@ -220,8 +220,9 @@ async fn a_second_local_password_is_tried_only_where_there_is_one() {
         (&["wrong", "older", "local"][..], 3, "healthy"),
         (&["wrong", "older"][..], 2, "access-denied(logon)"),
         (&["local", "wrong"][..], 1, "healthy"),
-        // One and the same is not tried twice.
+        // One and the same is not tried twice, and ends no list.
         (&["wrong", "wrong"][..], 1, "access-denied(logon)"),
+        (&["wrong", "wrong", "local"][..], 2, "healthy"),
     ] {
         let world = world((0..10).map(|_| Pc::default()));
         *world.locals.lock().unwrap() = passwords.to_vec();

@@ -11,7 +11,8 @@ use fleetmend_engine::{
     Prober, RebootPolicy, RunLimits, RunPlan, RunReport, control, resume, run,
 };
 use fleetmend_model::{
-    Credential, CredentialRef, Host, HostEvent, Outcome, Record, RunMode, Secret, TransportKind,
+    Credential, CredentialRef, Host, HostEvent, Outcome, Record, Refusals, RunMode, Secret,
+    TransportKind,
 };
 use fleetmend_playbooks::Language;
 use fleetmend_transport::{
@@ -529,14 +530,20 @@ impl CredentialSource for FakeConnector {
         &self,
         name: &CredentialRef,
         _: &Host,
-        refused: u32,
+        refusals: &Refusals<'_>,
     ) -> Result<Option<Credential>, CredentialError> {
         assert_ne!(name.0, "join-account", "only what PCs judge themselves");
         if name.0 != "local-admin" {
             return Ok(None);
         }
-        let next = self.0.local(refused as usize);
-        Ok(next.map(|password| Credential::new(&*name.0, Secret::new(password.to_owned()))))
+        let passwords = self.0.locals.lock().unwrap().clone();
+        let mut passwords = passwords.into_iter().skip(refusals.forgotten as usize);
+        let user = [&*name.0, ".\\LOCAL-ADMIN"][refusals.count as usize % 2];
+        let next = passwords.find(|password| {
+            let password = Secret::new((*password).to_owned());
+            !(refusals.judge)(user, &password).refused
+        });
+        Ok(next.map(|password| Credential::new(user, Secret::new(password.to_owned()))))
     }
 }
 
