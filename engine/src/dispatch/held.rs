@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleetmend_model::{Credential, CredentialRef, CredentialUse, HostEvent, Phase};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::account::handed;
 use super::clock::PhaseClock;
@@ -12,7 +13,7 @@ use super::gate::{Closed, DOUBTS, Key, Pass, Role};
 use super::host_task::{Pc, Shared};
 use super::lanes::Turn;
 use super::recorder::Halted;
-use crate::machine::{self, Call, Ending, PcState};
+use crate::machine::{self, Action, Call, Ending, PcState};
 use crate::program::{RungPlan, StepPlan, StepRun};
 
 /// A credential in the hands of a rung.
@@ -23,6 +24,8 @@ pub(super) struct Held {
     /// What guards it, with leave to use it; none for an account of the PC itself, which no other
     /// PC can lock.
     pub(super) guard: Option<(Key, Arc<Pass>)>,
+    /// How long the PC waited at the gate for that leave.
+    waited: Duration,
 }
 
 /// Whose a credential is that a rung needs, and whom it reaches.
@@ -104,15 +107,21 @@ impl Pc {
             self.lane = None;
         }
         let given = plan.steps.iter().flat_map(StepPlan::credentials);
-        for parameter in self.to_hold(given) {
-            match self.hold(plan, &parameter).await {
-                Ok(Some(held)) => self.held.push(held),
-                Ok(None) => {
-                    self.held.clear();
-                    return Ok(None);
-                }
-                Err(lack) => return Ok(Some(lack.ending(&self.state, &parameter))),
-            }
+        let given = self.to_hold(given);
+        match self.hold_all(plan, given).await {
+            Turn::Now => {}
+            Turn::ThinkAgain => return Ok(None),
+            Turn::End(ending) => return Ok(Some(ending)),
+        }
+        // The hours for restarts, of which it needs enough, go on while it waits.
+        let still = matches!(
+            self.next(),
+            Action::Note(HostEvent::RungStarted { rung: now, .. }) if now == rung
+        );
+        if !still {
+            self.held.clear();
+            self.lane = None;
+            return Ok(None);
         }
         self.clock = PhaseClock::default();
         self.note_held(&rung).await?;
@@ -140,15 +149,11 @@ impl Pc {
             return Ok(Ok(true));
         };
         self.held.clear();
-        for parameter in self.to_hold(step.credentials()) {
-            match self.hold(plan, &parameter).await {
-                Ok(Some(held)) => self.held.push(held),
-                Ok(None) => {
-                    self.held.clear();
-                    return Ok(Ok(false));
-                }
-                Err(lack) => return Ok(Err(lack.ending(&self.state, &parameter))),
-            }
+        let given = self.to_hold(step.credentials());
+        match self.hold_all(plan, given).await {
+            Turn::Now => {}
+            Turn::ThinkAgain => return Ok(Ok(false)),
+            Turn::End(ending) => return Ok(Err(ending)),
         }
         let rung = rung.map(String::as_str).unwrap_or_default();
         self.note_held(rung).await?;
@@ -163,6 +168,34 @@ impl Pc {
             value.is_some_and(|value| !value.is_null())
         };
         parameters.filter(set).map(str::to_owned).collect()
+    }
+
+    /// Takes hold of the credentials of these parameters. A PC that waited long for them gives all
+    /// back: who works at it, and what else was found, may have changed while others tried the
+    /// account.
+    async fn hold_all(&mut self, plan: &RungPlan, parameters: BTreeSet<String>) -> Turn {
+        let mut waited = Duration::ZERO;
+        for parameter in parameters {
+            match self.hold(plan, &parameter).await {
+                Ok(Some(held)) => {
+                    waited += held.waited;
+                    self.held.push(held);
+                }
+                Ok(None) => {
+                    self.held.clear();
+                    return Turn::ThinkAgain;
+                }
+                Err(lack) => return Turn::End(lack.ending(&self.state, &parameter)),
+            }
+        }
+        if waited >= self.shared.plan.limits.restart.facts {
+            self.held.clear();
+            // Others may restart while this one is looked at.
+            self.lane = None;
+            self.aged = true;
+            return Turn::ThinkAgain;
+        }
+        Turn::Now
     }
 
     /// Returns the credential with leave to use it; `None` when the gate is closed or the run
@@ -190,7 +223,7 @@ impl Pc {
             biased;
             () = self.shared.soft.cancelled() => return Ok(None),
             found = timeout(
-                self.shared.plan.limits.logon,
+                self.shared.plan.limits.credential,
                 self.shared.credentials.credential(&name, &self.host),
             ) => found,
         };
@@ -204,6 +237,7 @@ impl Pc {
             }
         };
         let mut guard = None;
+        let asked = Instant::now();
         if !reach.own {
             let key = handed(&credential.user, &name, &self.host);
             self.keys.insert(parameter.to_owned(), key.clone());
@@ -224,6 +258,7 @@ impl Pc {
             name,
             credential,
             guard,
+            waited: asked.elapsed(),
         }))
     }
 

@@ -264,7 +264,8 @@ impl Pc {
         }
     }
 
-    fn next(&mut self) -> Action {
+    /// Returns what is to be done as things stand now.
+    pub(super) fn next(&mut self) -> Action {
         self.situation.reboot_window = self.shared.plan.reboot_window();
         self.in_context(|work, context| machine::next(work, context, &self.state))
     }

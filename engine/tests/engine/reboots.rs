@@ -486,6 +486,46 @@ async fn what_has_changed_while_it_waited_counts() {
     assert_eq!(outcomes(&report), expected.into());
 }
 
+/// While PCs wait until the first one has proven the account, somebody mends them: what was found
+/// before a long wait does not count.
+#[tokio::test(start_paused = true)]
+async fn what_has_changed_while_it_waited_for_an_account_counts() {
+    for (seconds, again) in [(40, true), (5, false)] {
+        let joined = || Pc {
+            delay: Duration::from_secs(seconds),
+            ..Pc::broken("join")
+        };
+        let world = world((0..3).map(|_| joined()));
+        let mut plan = world.plan();
+        plan.limits.phase = Duration::from_secs(24 * 3600);
+        let late = world.clone();
+        let change = tokio::spawn(async move {
+            // The first one is amid the rung now.
+            for _ in 0..100_000 {
+                if late.sent().iter().any(|(_, step)| step == "join") {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            // Meanwhile the others have come to the gate, too.
+            tokio::time::sleep(Duration::from_secs(seconds * 3 / 4)).await;
+            let mut pcs = late.pcs.lock().unwrap();
+            let joins = late.sent().into_iter().find(|(_, step)| step == "join");
+            let first = joins.unwrap().0;
+            for (_, pc) in pcs.iter_mut().filter(|(name, _)| **name != first) {
+                pc.cause = None;
+            }
+        });
+        let report = run_world(&world, plan, quiet()).await;
+        change.await.unwrap();
+        let joins = steps(&world).iter().filter(|step| *step == "join").count();
+        assert_eq!(joins, if again { 1 } else { 3 }, "{:?}", outcomes(&report));
+        // All are well at the end; only those that were handed the account owe it to the join.
+        let joined = outcomes(&report).get("repaired(join)").copied();
+        assert_eq!(joined, Some(joins), "{:?}", outcomes(&report));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_policy_forbids_is_not_begun() {
     let now = jiff::Zoned::now();
