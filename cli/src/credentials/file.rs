@@ -26,7 +26,8 @@ const MAX_BYTES: u64 = 2 * 1024 * 1024;
 const ERRORS: usize = 10;
 /// The operator may look for a passphrase this long.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// One secret; a program has its own, shorter deadline.
+/// One secret with its wait for a turn; a program has a deadline of its own from then on. Less than
+/// the engine's, which can say less.
 const FETCH: Duration = Duration::from_secs(600);
 
 /// The file of credentials that is in use.
@@ -216,7 +217,7 @@ impl CredentialsFile {
 
 /// Returns the limit for one secret.
 pub(super) fn fetch_limit() -> Limit {
-    // The engine gives up sooner, and drops the question then.
+    // The engine drops the question when it is cancelled.
     Limit::within(FETCH, &CancellationToken::new())
 }
 

@@ -326,7 +326,7 @@ impl Shared {
         credential
     }
 
-    /// Waits for a credential as long as a logon may take.
+    /// Waits for a credential, which is not yet part of the logon.
     async fn within<T, E: std::fmt::Display>(
         &self,
         name: &CredentialRef,
@@ -336,7 +336,7 @@ impl Shared {
         let found = tokio::select! {
             biased;
             () = token.cancelled() => return Err((INTERRUPTED, "cancelled".to_owned())),
-            found = timeout(self.plan.limits.logon, found) => found,
+            found = timeout(self.plan.limits.credential, found) => found,
         };
         let missing = |reason: String| ("no-credential", reason);
         found

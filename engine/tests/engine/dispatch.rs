@@ -454,3 +454,17 @@ async fn a_command_by_hand_runs_once_on_each_pc() {
     )));
     assert_eq!(report.results[0].outcome.class(), OutcomeClass::Healthy);
 }
+
+/// The logon's minute begins when its password is there; a source that hangs holds nobody for ever.
+#[tokio::test(start_paused = true)]
+async fn a_slow_source_of_credentials_has_its_own_time() {
+    let needs_hands = Outcome::NeedsHands {
+        why: "no-credential".into(),
+    };
+    for (minutes, end) in [(10, Outcome::Healthy), (30, needs_hands)] {
+        let world = world([Pc::default()]);
+        *world.fetching.lock().unwrap() = Duration::from_secs(minutes * 60);
+        let report = run_world(&world, world.plan(), quiet()).await;
+        assert_eq!(report.results[0].outcome, end, "{minutes} minutes");
+    }
+}

@@ -137,6 +137,8 @@ pub struct World {
     pub budget: Mutex<Arc<dyn AccountBudget>>,
     /// Whose the credential `join-account` is.
     pub join_user: Mutex<String>,
+    /// How long each credential takes to come.
+    pub fetching: Mutex<Duration>,
     /// The passwords of the local account, in the order in which they may be tried; without any,
     /// the good one.
     pub locals: Mutex<Vec<&'static str>>,
@@ -166,6 +168,7 @@ impl World {
             logons: Mutex::default(),
             budget: Mutex::new(Arc::new(NoBudget)),
             join_user: Mutex::new("join-account".to_owned()),
+            fetching: Mutex::default(),
             locals: Mutex::default(),
         })
     }
@@ -503,6 +506,8 @@ impl CredentialSource for FakeConnector {
         name: &CredentialRef,
         _: &Host,
     ) -> Result<Credential, CredentialError> {
+        let fetching = *self.0.fetching.lock().unwrap();
+        tokio::time::sleep(fetching).await;
         let password = match name.0.as_str() {
             "local-admin" => self.0.local(0).unwrap_or("local"),
             "join-account" => DOMAIN_PASSWORD,
