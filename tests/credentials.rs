@@ -157,15 +157,17 @@ credentials:
   printed: {user: fleetadmin, password: {command: [cat, "printed/{{ name }}"], timeout: 10s}}
   group: {user: fleetadmin, password: {file: group.pw}}
   per-pc: {password: {vault: "pc/{{ inventory_hostname }}"}}
-groups: {倉庫: group}
+groups: {ガレージ: group, 営業: group}
 "#,
     );
     vars(&site, &pcs[1], "credential: branch\n拠点: 大阪\n");
     vars(&site, &pcs[2], "credential: printed\n");
     vars(&site, &pcs[4], "credential: per-pc\n");
     let inventory = fs::read_to_string(site.path("lab.yaml")).unwrap();
-    let warehouse = format!("    倉庫:\n      hosts: {{{}: {{}}}}\n", pcs[3].name);
-    fs::write(site.path("lab.yaml"), format!("{inventory}\n{warehouse}")).unwrap();
+    // As a Mac keeps it.
+    let garage = "カ\u{3099}レーシ\u{3099}";
+    let garage = format!("    {garage}:\n      hosts: {{{}: {{}}}}\n", pcs[3].name);
+    fs::write(site.path("lab.yaml"), format!("{inventory}\n{garage}")).unwrap();
 
     let ended = exec(&site, &[]).await;
     assert_all_in(&site, &ended);
@@ -175,6 +177,7 @@ groups: {倉庫: group}
         "local-admin (vault): 1 PC",
         "branch (file): 1 PC",
         "printed (command): 1 PC",
+        "credentials.yaml:10:23: the inventory has no group `営業`",
     ] {
         assert!(told.contains(part), "{told}");
     }

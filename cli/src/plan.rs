@@ -14,7 +14,7 @@ use fleetmend_playbooks::{Language, ParameterKind, Playbook};
 use serde_json::{Map, Value};
 
 use crate::args::{DomainArgs, InventoryArgs, LogonArgs, RebootArgs, Setting};
-use crate::credentials;
+use crate::credentials::{self, CredentialsFile};
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::inventories;
@@ -55,6 +55,7 @@ impl Pcs {
         let mut whole = inventories::whole(args, directory, printer).await?;
         if let Some(file) = directory.credentials() {
             file.assign(&mut whole)?;
+            warn(file, &whole, printer);
         }
         let of = whole.hosts.len();
         let named: BTreeSet<&str> = set.iter().map(|setting| setting.value.as_str()).collect();
@@ -102,6 +103,13 @@ impl Pcs {
         let others = self.elsewhere.iter();
         let others = others.filter(|host| !known.contains(&host.name));
         self.hosts.iter().chain(others).cloned().collect()
+    }
+}
+
+/// Tells which groups of `credentials.yaml` the inventory lacks.
+pub(crate) fn warn(file: &CredentialsFile, inventory: &Inventory, printer: &Printer) {
+    for warning in file.warnings(inventory) {
+        printer.warning(&warning);
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod credential;
 mod error;
+mod names;
 mod origin;
 mod reader;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +17,12 @@ use fleetmend_yaml::{Document, Entry as YamlEntry, Limits, Node, Position, Value
 
 pub use credential::{Alternative, Entry, Ssh};
 pub use error::{Problem, SettingsError, SettingsErrors};
+pub use names::LackingGroup;
 pub(crate) use origin::whole as whole_path;
 pub use origin::{DEFAULT_VAULT, Origin};
 
 use credential::{Credentials, VaultUses};
+use names::nfc;
 use reader::{Reader, get};
 
 use crate::template::Template;
@@ -49,6 +53,7 @@ pub struct Settings {
     vaults: BTreeMap<String, VaultPlace>,
     credentials: BTreeMap<CredentialRef, Entry>,
     groups: BTreeMap<String, CredentialRef>,
+    group_places: BTreeMap<String, Position>,
     playbook: BTreeMap<String, CredentialRef>,
     directory: Option<CredentialRef>,
     ansible_vault: BTreeMap<String, Origin<Template>>,
@@ -127,9 +132,10 @@ impl Settings {
         &self.vaults
     }
 
-    /// Returns a credential by its name.
+    /// Returns a credential by its name, in whatever form of Unicode.
     pub fn credential(&self, name: &CredentialRef) -> Option<&Entry> {
-        self.credentials.get(name)
+        let name = CredentialRef(nfc(&name.0).into_owned());
+        self.credentials.get(&name)
     }
 
     /// Returns the names of all credentials.
@@ -169,7 +175,7 @@ impl Settings {
         let mut best: Option<(NearGroup<'a, R>, &CredentialRef)> = None;
         let mut rival: Option<(&str, &CredentialRef)> = None;
         for group in groups {
-            let Some(credential) = self.groups.get(group.name) else {
+            let Some(credential) = self.groups.get(nfc(group.name).as_ref()) else {
                 continue;
             };
             match &best {
@@ -225,14 +231,18 @@ fn whole(reader: &mut Reader<'_>, root: &Node) -> Settings {
     }
     check_vaults(reader, &settings.vaults, uses, get(map, "vaults").is_some());
     // Of a credential that is wrong itself nobody needs to be told that it is unknown.
-    let written: Vec<&str> = get(map, "credentials")
+    let written: Vec<Cow<'_, str>> = get(map, "credentials")
         .and_then(Node::as_map)
         .into_iter()
-        .flat_map(|map| map.iter().map(|entry| entry.key.text.as_str()))
+        .flat_map(|map| map.iter().map(|entry| nfc(&entry.key.text)))
         .collect();
     let named = Named { written };
     if let Some(node) = get(map, "groups") {
         settings.groups = named.read_all(reader, node, "`groups`");
+        let entries = node.as_map().into_iter().flat_map(|map| map.iter());
+        settings.group_places = entries
+            .map(|entry| (nfc(&entry.key.text).into_owned(), entry.key.at))
+            .collect();
     }
     if let Some(node) = get(map, "playbook") {
         settings.playbook = named.read_all(reader, node, "`playbook`");
@@ -273,15 +283,15 @@ fn credentials(
     node: &Node,
     uses: &mut VaultUses,
 ) -> BTreeMap<CredentialRef, Entry> {
-    let map = reader.map(node, "`credentials`").unwrap_or_default();
+    let entries = names::entries(reader, node, "`credentials`");
     let mut credentials = Credentials {
         reader,
         vaults: uses,
     };
     let mut found = BTreeMap::new();
-    for YamlEntry { key, value } in map {
-        if let Some(entry) = credentials.read(&key.text, value) {
-            found.insert(CredentialRef(key.text.clone()), entry);
+    for (name, YamlEntry { value, .. }) in entries {
+        if let Some(entry) = credentials.read(&name, value) {
+            found.insert(CredentialRef(name), entry);
         }
     }
     found
@@ -379,7 +389,7 @@ fn is_of_vaults(error: &SettingsError) -> bool {
 
 /// Reads names of credentials.
 struct Named<'n> {
-    written: Vec<&'n str>,
+    written: Vec<Cow<'n, str>>,
 }
 
 impl Named<'_> {
@@ -389,23 +399,22 @@ impl Named<'_> {
         node: &Node,
         what: &str,
     ) -> BTreeMap<String, CredentialRef> {
-        let entries = reader.map(node, what).unwrap_or_default();
         let mut found = BTreeMap::new();
-        for YamlEntry { key, value } in entries {
-            let what = format!("`{}` of {what}", key.text);
+        for (key, YamlEntry { value, .. }) in names::entries(reader, node, what) {
+            let what = format!("`{key}` of {what}");
             if let Some(name) = self.read(reader, value, &what) {
-                found.insert(key.text.clone(), name);
+                found.insert(key, name);
             }
         }
         found
     }
 
     fn read(&self, reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<CredentialRef> {
-        let name = reader.text(node, what)?;
-        if self.written.contains(&name.as_str()) {
+        let name = nfc(&reader.text(node, what)?).into_owned();
+        if self.written.iter().any(|written| *written == name) {
             return Some(CredentialRef(name));
         }
-        let near = nearest(&name, self.written.iter().copied());
+        let near = nearest(&name, self.written.iter().map(AsRef::as_ref));
         let kind = "credential";
         reader.error(node.at, Problem::Unknown { kind, name, near });
         None

@@ -128,6 +128,9 @@ async fn go_on(
     } else {
         Some(inventories::again(&args.inventory, &args.vault, file.as_ref()).await?)
     };
+    if let (Some(file), Some(known)) = (&file, &known) {
+        plan::warn(file, known, printer);
+    }
     let pcs = recipe.pcs(known.as_ref());
     let waiting = waiting(&before.past, &pcs.hosts);
     // If only its end is missing, nobody is logged on to.

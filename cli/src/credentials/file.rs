@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directories::ProjectDirs;
-use fleetmend_credentials::settings::{NearGroup, TwoGroups};
+use fleetmend_credentials::settings::{LackingGroup, NearGroup, TwoGroups};
 use fleetmend_credentials::{Given, Settings, Store, StoreError, Wanted};
 use fleetmend_directory::{ActiveDirectory, Limit};
 use fleetmend_inventory::Inventory;
@@ -24,6 +24,8 @@ const NAME: &str = "credentials.yaml";
 const MAX_BYTES: u64 = 2 * 1024 * 1024;
 /// Errors beyond these are told as a number.
 const ERRORS: usize = 10;
+/// So are groups.
+const GROUPS: usize = 10;
 /// The operator may look for a passphrase this long.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// One secret with its wait for a turn; a program has a deadline of its own from then on. Less than
@@ -124,6 +126,57 @@ impl CredentialsFile {
         }
         inventory.hosts = hosts;
         Ok(())
+    }
+
+    /// Returns what an operator must know of groups of the file that the inventory lacks: their PCs
+    /// are logged on to with another credential. An inventory that was limited still has its groups.
+    pub(crate) fn warnings(&self, inventory: &Inventory) -> Vec<String> {
+        let settings = self.store.settings();
+        let views = inventory.groups();
+        let lacking = settings.lacking_groups(views.iter().map(|group| group.name));
+        let path = self.path.display();
+        let (meant, others): (Vec<_>, Vec<_>) =
+            lacking.iter().partition(|group| group.near.is_some());
+        let mut warnings: Vec<String> = meant
+            .iter()
+            .map(|group| {
+                let near = group.near.as_deref().unwrap_or_default();
+                let LackingGroup {
+                    name,
+                    at,
+                    credential,
+                    ..
+                } = group;
+                format!(
+                    "{path}:{at}: the inventory has no group `{name}`, did you mean `{near}`? No PC \
+                     is logged on to with {credential} for it"
+                )
+            })
+            .collect();
+        // A file that serves several inventories has many of these: one line.
+        if let Some(first) = others.first() {
+            let names: Vec<String> = others
+                .iter()
+                .map(|group| format!("`{}`", group.name))
+                .collect();
+            let shown = names.iter().take(GROUPS).cloned().collect::<Vec<_>>();
+            let more = match names.len().checked_sub(GROUPS) {
+                Some(more @ 1..) => format!(" and {more} more"),
+                _ => String::new(),
+            };
+            warnings.push(format!(
+                "{path}:{}: the inventory has no group {}{more}",
+                first.at,
+                shown.join(", ")
+            ));
+        }
+        if !lacking.is_empty() && lacking.len() == settings.groups().len() {
+            warnings.push(format!(
+                "{path}: the inventory has none of the groups that are named there; no PC gets its \
+                 credential from its group"
+            ));
+        }
+        warnings
     }
 
     fn rivals(&self, error: &TwoGroups) -> CliError {

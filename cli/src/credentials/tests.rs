@@ -1,3 +1,4 @@
+use fleetmend_inventory::Inventory;
 use fleetmend_model::Judged;
 
 use super::*;
@@ -403,6 +404,56 @@ fn groups_name_credentials_and_hosts_outweigh_them() {
     file.assign(&mut inventory).unwrap();
     let pc = inventory.hosts.iter().find(|host| host.name.0 == "pc-1");
     assert_eq!(name_of(pc.unwrap()).0, "a");
+}
+
+/// A group that is typed otherwise than in the inventory: its PCs would get another password.
+#[test]
+fn groups_that_the_inventory_lacks_are_told_with_what_was_meant() {
+    let load = |yaml: &str| {
+        fleetmend_inventory::load_text("x", yaml, &fleetmend_inventory::Options::default()).unwrap()
+    };
+    let warnings = |groups: &str, inventory: &Inventory| {
+        let text = format!("version: 1\ncredentials: {{a: {{laps: {{}}}}}}\ngroups: {groups}\n");
+        let folder = Folder::new(&text, &[]);
+        let warnings = folder.open().warnings(inventory);
+        let path = folder.path("credentials.yaml").display().to_string();
+        let warnings = warnings.into_iter();
+        warnings
+            .map(|warning| warning.replace(&path, "FILE"))
+            .collect::<Vec<_>>()
+    };
+    // As macOS keeps it.
+    let group = "\u{30AB}\u{3099}組";
+    let yaml = format!(
+        "all:\n  children:\n    {group}: {{hosts: {{pc-1: {{}}, pc-2: {{}}}}}}\n    倉庫: {{hosts: {{pc-3: {{}}}}}}\n"
+    );
+    let mut whole = load(&yaml);
+    assert_eq!(warnings("{\u{30AC}組: a}", &whole), [""; 0]);
+    let near = "FILE:3:10: the inventory has no group `倉庫室`, did you mean `倉庫`? No PC is logged on to \
+                with a for it";
+    assert_eq!(warnings("{倉庫室: a, \u{30AC}組: a}", &whole), [near]);
+    let rest = "FILE:3:18: the inventory has no group `経理`, `営業`";
+    assert_eq!(warnings("{all: a, 経理: a, 営業: a}", &whole), [rest]);
+    let none = warnings("{経理: a, 倉庫室: a}", &whole);
+    assert_eq!(none.len(), 3, "{none:?}");
+    assert!(none[2].contains("none of the groups"), "{none:?}");
+    assert_eq!(warnings("{}", &whole), [""; 0]);
+
+    // So is a credential's name.
+    let named = load("all: {hosts: {pc-1: {credential: \"\u{30AB}\u{3099}\"}}}");
+    assert_eq!(name_of(&named.hosts[0]).0, "\u{30AC}");
+
+    // What is left by a limit has nothing to do with it.
+    let folder = Folder::new(
+        "version: 1\ncredentials: {a: {laps: {}}}\ngroups: {\u{30AC}組: a, 倉庫: a}\n",
+        &[],
+    );
+    let file = folder.open();
+    file.assign(&mut whole).unwrap();
+    assert_eq!(name_of(&whole.hosts[0]).0, "a");
+    let limited = whole.limit("pc-3").unwrap();
+    assert_eq!(limited.hosts.len(), 1);
+    assert_eq!(file.warnings(&limited), [""; 0]);
 }
 
 /// A list's words are for people; each account is judged, and used, by itself.

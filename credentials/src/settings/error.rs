@@ -131,6 +131,16 @@ pub enum Problem {
         /// What was probably meant.
         near: Option<String>,
     },
+    /// Two names that are the same, in different forms of Unicode.
+    #[error("{what} has `{name}` twice, in two forms of Unicode; the first stands at {first}")]
+    SameName {
+        /// Of what.
+        what: String,
+        /// The name.
+        name: String,
+        /// Where it stands first.
+        first: Position,
+    },
     /// One secret is needed for the whole run, and this has one for each PC.
     #[error("{what} needs one secret for the whole run, and `{name}` has another for each PC")]
     PerHost {
@@ -156,6 +166,9 @@ impl Problem {
             )),
             Self::UnknownKey { what, known, .. } | Self::HiddenKey { what, known } => {
                 Some(format!("{what} takes {}", known.join(", ")))
+            }
+            Self::SameName { .. } => {
+                Some("write one of them only: on the screen they look the same".to_owned())
             }
             Self::Version => Some("begin the file with `version: 1`".to_owned()),
             Self::Unknown { kind: "vault", .. } => {

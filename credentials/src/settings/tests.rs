@@ -289,3 +289,75 @@ fn the_nearest_group_counts_and_rivals_are_an_error() {
     let settled = of(&[("経理部", 2), ("営業部", 2), ("本社", 3)]).unwrap();
     assert_eq!(settled.as_deref(), Some("b"));
 }
+
+/// `ガ` as it is typed, and as macOS keeps it in file names.
+const TYPED: &str = "\u{30AC}組";
+const KEPT: &str = "\u{30AB}\u{3099}組";
+
+#[test]
+fn names_are_the_same_in_every_form_of_unicode() {
+    let text = format!(
+        "version: 1\ncredentials: {{{KEPT}: {{laps: {{}}}}, b: {{laps: {{}}}}}}\n\
+         groups: {{{TYPED}: {TYPED}}}\nplaybook: {{rescue: {KEPT}}}\n"
+    );
+    let settings = read(&text).unwrap();
+    for form in [TYPED, KEPT] {
+        let name = CredentialRef(form.to_owned());
+        assert!(settings.credential(&name).is_some(), "{form}");
+        let group = NearGroup {
+            name: form,
+            rank: 1,
+        };
+        let named = settings.of_groups("pc-1", [group]).unwrap();
+        assert_eq!(named.unwrap().0, TYPED);
+        assert_eq!(settings.lacking_groups(["all", form]), []);
+    }
+}
+
+#[test]
+fn two_names_that_look_the_same_are_an_error() {
+    let laps = "{laps: {}}";
+    let twice = |before: &str, value: &str| {
+        format!(
+            "version: 1\ncredentials:\n  a: {laps}\n{before}\n  {TYPED}: {value}\n  {KEPT}: {value}\n"
+        )
+    };
+    for (text, what) in [
+        (twice("", laps), "`credentials`"),
+        (twice("groups:", "a"), "`groups`"),
+    ] {
+        let error = read(&text).unwrap_err();
+        let due = format!(
+            "/etc/fleetmend/credentials.yaml:6:3: {what} has `{TYPED}` twice, in two forms of \
+             Unicode; the first stands at 5:3"
+        );
+        assert_eq!(error, due);
+    }
+}
+
+#[test]
+fn a_group_that_nobody_has_is_found_with_what_was_meant() {
+    let settings = read(
+        "version: 1\ncredentials: {a: {laps: {}}, b: {laps: {}}}\n\
+         groups: {all: a, kiosks: b, 倉庫: a, kiosk-2: a}\n",
+    )
+    .unwrap();
+    let lacking = settings.lacking_groups(["all", "kiosk", "kiosk-2", "端末"]);
+    let lacking: Vec<_> = lacking
+        .iter()
+        .map(|group| (group.name, group.near.as_deref(), group.at.to_string()))
+        .collect();
+    assert_eq!(
+        lacking,
+        [
+            ("kiosks", Some("kiosk"), "3:18".to_owned()),
+            ("倉庫", None, "3:29".to_owned())
+        ]
+    );
+    // The nearest already has its credential: it was not meant.
+    let lacking = settings.lacking_groups(["all", "kiosk-2"]);
+    assert!(
+        lacking.iter().all(|group| group.near.is_none()),
+        "{lacking:?}"
+    );
+}

@@ -8,6 +8,7 @@ use fleetmend_model::{
     CredentialRef, Host, Platform, TlsVerification, TransportChoice, WinrmAuth, WinrmScheme,
 };
 use fleetmend_yaml::Tag;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::password::{self, Password};
 use super::reader::Reader;
@@ -73,7 +74,8 @@ pub(crate) fn understand(
         .map(|user| user.value);
     host.credential = reader
         .text(&["credential"])
-        .map(|credential| CredentialRef(credential.value));
+        // The same credential, whichever way its name was typed.
+        .map(|credential| CredentialRef(credential.value.nfc().collect()));
     match password::read(&mut reader, options) {
         Some(Password::Plain(password)) => host.password = Some(password),
         Some(Password::Sealed(password)) => host.sealed_password = Some(password),
