@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fleetmend_model::{Host, TransportChoice, WinrmScheme};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::Place;
 use crate::error::{InventoryError, Problem};
@@ -42,6 +43,30 @@ pub(crate) fn shared_addresses(
                 second,
                 address,
             };
+            errors.push(InventoryError::new(place, problem));
+        }
+    }
+    errors
+}
+
+/// Finds hosts whose names are one in Unicode's NFC: they look the same, and would be two PCs with
+/// their own variables and credentials.
+pub(crate) fn same_names(hosts: &[Host], graph: &Graph) -> Vec<InventoryError> {
+    let mut seen: HashMap<String, &Host> = HashMap::new();
+    let mut errors = Vec::new();
+    // Names of ASCII have one form only.
+    for host in hosts.iter().filter(|host| !host.name.0.is_ascii()) {
+        let name: String = host.name.0.nfc().collect();
+        let Some(first) = seen.get(&name) else {
+            seen.insert(name, host);
+            continue;
+        };
+        let place = |host: &Host| {
+            let host = graph.host(graph.host_id(&host.name.0)?)?;
+            Some(host.place.clone())
+        };
+        if let (Some(first_place), Some(place)) = (place(first), place(host)) {
+            let problem = Problem::SameName { name, first_place };
             errors.push(InventoryError::new(place, problem));
         }
     }

@@ -188,6 +188,16 @@ pub enum Problem {
         /// The earlier row.
         first_place: Place,
     },
+    /// Two hosts whose names are the same, in different forms of Unicode.
+    #[error(
+        "the host `{name}` is there twice, in two forms of Unicode; the first stands at {first_place}"
+    )]
+    SameName {
+        /// The name.
+        name: String,
+        /// Where it stands first.
+        first_place: Place,
+    },
     /// Two hosts that are the same PC.
     #[error("the hosts `{first}` and `{second}` share the address {address}")]
     SharedAddress {
@@ -345,6 +355,7 @@ impl Problem {
             Self::NameNotText { .. } => "put it in quotes",
             Self::TwoAddresses { .. } => "two PCs need two names; remove the address that is wrong",
             Self::TwoRows { .. } => "remove one of the rows",
+            Self::SameName { .. } => "write one of them only: on the screen they look the same",
             Self::SharedAddress { .. } => {
                 "two repairs at once would run on one PC; remove one, or give each its own port"
             }

@@ -54,6 +54,7 @@ pub(crate) fn resolve(
     }
     hide(&secrets, &mut hosts, &mut variables);
     if errors.is_empty() {
+        errors.extend(check::same_names(&hosts, &graph));
         errors.extend(check::shared_addresses(&hosts, &graph, &variables));
     }
     graph.forget_variables();

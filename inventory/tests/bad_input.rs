@@ -191,6 +191,19 @@ fn two_hosts_at_one_address() {
     );
 }
 
+/// `ガ` as it is typed, and as macOS keeps it in file names.
+#[test]
+fn two_hosts_that_look_the_same() {
+    fails(
+        "all:\n  hosts:\n    \u{30AC}-1: {address: 10.0.0.1}\n    \u{30AB}\u{3099}-1: {address: 10.0.0.2}\n",
+        &[
+            "inv.yaml:4:5: the host `\u{30AC}-1` is there twice, in two forms of Unicode; the first \
+             stands at inv.yaml:3:5",
+            "hint: write one of them only: on the screen they look the same",
+        ],
+    );
+}
+
 #[test]
 fn anchors_that_explode() {
     let mut yaml = "x0: &x0 [a, a, a, a, a, a, a, a, a, a]\n".to_owned();
