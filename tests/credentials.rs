@@ -186,6 +186,35 @@ groups: {ガレージ: group, 営業: group}
     }
 }
 
+/// A list in which the first password stands three times, for one account in other words.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_in_other_words_costs_no_attempt_and_ends_no_list() {
+    let site = site(&["right", "right", "right"]).await;
+    private(&site, "old.pw", "of last year");
+    private(&site, "right.pw", "right");
+    private(
+        &site,
+        "credentials.yaml",
+        r"
+version: 1
+credentials:
+  local-admin:
+    attempts: 2
+    from:
+      - {user: '.\fleetadmin', password: {file: old.pw}}
+      - {user: fleetadmin, password: {file: old.pw}}
+      - {user: '{{ inventory_hostname }}\FleetAdmin', password: {file: old.pw}}
+      - {user: fleetadmin, password: {file: right.pw}}
+",
+    );
+    let ended = exec(&site, &[]).await;
+    for host in ended.json()["hosts"].as_array().unwrap() {
+        let code = &host["exec"]["exit_code"];
+        assert!(code.is_i64(), "{host}\n{}", ended.err());
+    }
+    assert_eq!(refused(&site), 3, "one wrong password on each PC");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_connected_to_while_something_is_missing() {
     let site = site(&["a", "b"]).await;
