@@ -14,6 +14,10 @@ use fleetmend_model::TransportKind;
 use fleetmend_tests::{Ended, Site, finish, scripts, with};
 use serde_json::Value;
 
+/// No PC uses it.
+const CREDENTIALS: &str = "version: 1\ncredentials: {laps: {laps: {}}}\n";
+const SHA256: &str = "d7c9c89d98fdadd396db2301db890be5f5ff5e53ede68ca9aed5e118d7300e79";
+
 async fn site(plan: Vec<PcPlan>, pace: f64) -> Site {
     let site = Site::start(LabOptions {
         mix: Mix::Plan(plan),
@@ -89,10 +93,23 @@ async fn a_run_leaves_who_what_whom_and_with_which_credential() {
         0.0,
     )
     .await;
-    let arguments = with(
+    let credentials = site.path("credentials.yaml");
+    std::fs::write(&credentials, CREDENTIALS).unwrap();
+    let mut arguments = with(
         site.run_arguments(),
-        ["--max-reboots", "3", "--output", "json"],
+        [
+            "--max-reboots",
+            "3",
+            "--output",
+            "json",
+            "--batches",
+            "1,rest",
+        ],
     );
+    arguments = with(arguments, ["--max-errors", "50%", "--expect", "any"]);
+    arguments = with(arguments, ["--max-per-site", "7", "--max-per-dc", "8"]);
+    arguments = with(arguments, ["--ramp", "50/s", "--try-again", "花子@corp"]);
+    arguments.extend(["--credentials".into(), credentials.clone().into()]);
     let ended = finish(command(&site, arguments).spawn().unwrap()).await;
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.out(), ended.err());
     let repaired = ended.outcomes();
@@ -114,6 +131,19 @@ async fn a_run_leaves_who_what_whom_and_with_which_credential() {
     assert_eq!(what["terms"]["allow_credential_on_pcs"], true);
     let domain_user = site.lab.domain_credential().user.clone();
     assert_eq!(what["terms"]["domain_user"], domain_user.as_str());
+    for (name, value) in [
+        ("batches", "1,rest".into()),
+        ("max_errors", "50%".into()),
+        ("expect", serde_json::json!(["any"])),
+        ("max_per_site", 7.into()),
+        ("max_per_dc", 8.into()),
+        ("ramp", "50/s".into()),
+        ("try_again", serde_json::json!(["花子@corp"])),
+        ("credentials_file", credentials.to_str().unwrap().into()),
+        ("credentials_file_sha256", SHA256.into()),
+    ] {
+        assert_eq!(what["terms"][name], value, "{name}");
+    }
 
     for (pc, outcome) in &repaired {
         let of_pc = entries(&site, &["--host", pc]).await;
@@ -138,7 +168,15 @@ async fn a_run_leaves_who_what_whom_and_with_which_credential() {
     assert_eq!(of_kind(&all, "restart-ordered").len(), restarts as usize);
     let text = audit(&site, &["list"]).await.out();
     assert!(text.contains("(behind it 情報 太郎)"), "{text}");
-    assert!(text.contains("up to 3 restarts of each"), "{text}");
+    for words in [
+        "up to 3 restarts of each",
+        "; 花子@corp tried again;",
+        "; --batches 1,rest; --max-errors 50%; --expect any; --max-per-site 7; --max-per-dc 8; \
+         --ramp 50/s; credentials of ",
+        &format!("credentials.yaml (SHA-256 {}…)", &SHA256[..16]),
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
     let lines = audit(&site, &["list", "--output", "jsonl"]).await.out();
     assert_eq!(lines.lines().count(), all.len());
 
@@ -241,17 +279,29 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 async fn a_run_that_was_killed_says_who_went_on_with_it() {
     let mismatch = PcPlan::new(Scenario::PasswordMismatch);
     let site = site(vec![mismatch; 6], 0.3).await;
-    let mut child = command(&site, site.run_arguments()).spawn().unwrap();
+    let credentials = site.path("credentials.yaml");
+    std::fs::write(&credentials, CREDENTIALS).unwrap();
+    let mut arguments = site.run_arguments();
+    arguments.extend(["--credentials".into(), credentials.clone().into()]);
+    let mut child = command(&site, arguments).spawn().unwrap();
     let journal = site.data().join("journal.sqlite");
     wait_for(&journal, "rung-started").await;
     child.kill().await.unwrap();
     let told = audit(&site, &["verify"]).await;
     assert_eq!(told.code, Some(0), "{}{}", told.out(), told.err());
 
+    std::fs::write(
+        &credentials,
+        CREDENTIALS.replace("laps: {laps", "other: {laps"),
+    )
+    .unwrap();
     let mut resume: Vec<OsString> = vec!["resume".into(), "--yes".into()];
+    resume.extend(["--try-again".into(), "花子@corp".into()]);
     resume.extend(["--data-dir".into(), site.data().into()]);
     let ended = finish(command(&site, resume).spawn().unwrap()).await;
     assert_eq!(ended.code, Some(0), "{}", ended.err());
+    let changed = "credentials.yaml has changed since the run was begun; what it says now counts";
+    assert!(ended.err().contains(changed), "{}", ended.err());
     let all = entries(&site, &[]).await;
     let resumed = of_kind(&all, "run-resumed");
     assert_eq!(resumed.len(), 1);
@@ -259,6 +309,13 @@ async fn a_run_that_was_killed_says_who_went_on_with_it() {
         resumed[0]["what"]["terms"]["operator"]["behind"],
         "情報 太郎"
     );
+    let terms = &resumed[0]["what"]["terms"];
+    assert_eq!(terms["try_again"], serde_json::json!(["花子@corp"]));
+    let begun = &of_kind(&all, "run-begun")[0]["what"]["terms"];
+    assert_eq!(begun["credentials_file_sha256"], SHA256);
+    assert_eq!(begun["credentials_file"], terms["credentials_file"]);
+    assert_eq!(terms["credentials_file_sha256"].as_str().unwrap().len(), 64);
+    assert_ne!(terms["credentials_file_sha256"], SHA256);
     assert_eq!(of_kind(&all, "run-ended").len(), 1);
     let told = audit(&site, &["verify"]).await;
     assert_eq!(told.code, Some(0), "{}{}", told.out(), told.err());

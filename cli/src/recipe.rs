@@ -1,6 +1,6 @@
 //! What a run was begun with, kept in the journal so that it can go on: everything but secrets.
 
-mod terms;
+pub(crate) mod terms;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -44,6 +44,9 @@ pub(crate) struct Recipe {
     /// The file that says where secrets are kept; it is read again.
     #[serde(default)]
     credentials: Option<PathBuf>,
+    /// SHA-256 of what it said.
+    #[serde(default)]
+    credentials_digest: Option<String>,
     logon: Logon,
     domain: Domain,
     reboot: Reboot,
@@ -112,6 +115,9 @@ struct Directory {
     ca: Option<PathBuf>,
     pins: Vec<String>,
     starttls: bool,
+    /// For the trail only: it was for once.
+    #[serde(default)]
+    try_again: Vec<String>,
 }
 
 /// The number before the rest, which may not be readable.
@@ -139,6 +145,7 @@ impl Recipe {
             of: pcs.of,
             from_directory: pcs.from_directory,
             credentials: None,
+            credentials_digest: None,
             logon: Logon {
                 user: args.logon.user.clone(),
                 password_file: lasting(args.logon.password_file.as_deref()),
@@ -156,7 +163,26 @@ impl Recipe {
     /// Notes which file says where secrets are kept.
     pub(crate) fn with_credentials(mut self, file: Option<&CredentialsFile>) -> Self {
         self.credentials = file.map(|file| file.path().to_owned());
+        self.credentials_digest = file.map(|file| file.digest().to_owned());
         self
+    }
+
+    /// Tells that the file says something else than when the run was begun, or is another one.
+    /// Of runs of an earlier fleetmend it is not known.
+    pub(crate) fn other_credentials(&self, file: &CredentialsFile) -> Option<String> {
+        let then = self.credentials_digest.as_deref()?;
+        let was = self.credentials.as_deref()?;
+        let path = file.path();
+        if then == file.digest() {
+            return None;
+        }
+        let shown = path.display();
+        Some(if path == was {
+            format!("{shown} has changed since the run was begun; what it says now counts")
+        } else {
+            let was = was.display();
+            format!("{shown} says something else than {was} when the run was begun; it counts now")
+        })
     }
 
     /// Reads the file again that says where secrets are kept, or another that is named now.
@@ -436,6 +462,7 @@ impl Directory {
             ca: args.directory_ca.as_deref().map(absolute),
             pins: args.directory_pin.clone(),
             starttls: args.directory_starttls,
+            try_again: args.try_again.clone(),
         }
     }
 }

@@ -9,12 +9,12 @@ use fleetmend_engine::{AccountBudget, CredentialSource, Journal, Prober, TcpProb
 use fleetmend_journal::{Beginning, Head, SqliteJournal, StorageError};
 use fleetmend_model::{Record, RunId};
 use fleetmend_transport::{AutoConnector, Connector, ConnectorOptions};
+use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::credentials::Passwords;
 use crate::data_dir::data_dir;
 use crate::error::CliError;
-use crate::operator;
 use crate::quoted::quoted;
 use crate::recipe::Recipe;
 
@@ -74,6 +74,17 @@ impl RunJournal {
         Self::create(given, SqliteJournal::create)
     }
 
+    /// The same, and puts on the audit trail what a command by hand is begun with.
+    ///
+    /// # Errors
+    /// It cannot be opened or written.
+    pub(crate) fn open_by_hand(given: Option<&Path>, terms: Value) -> Result<Self, CliError> {
+        let (plan, terms) = (None, Some(terms));
+        Self::create(given, |path| {
+            SqliteJournal::begin(path, Beginning { plan, terms })
+        })
+    }
+
     /// The same, and keeps what the run is begun with: the plan to go on with it, and the terms
     /// for the audit trail.
     ///
@@ -88,7 +99,8 @@ impl RunJournal {
         })
     }
 
-    /// Opens the journal to go on with a run, and gives its records so far.
+    /// Opens the journal to go on with a run, and gives its records so far; `terms` say on the audit
+    /// trail who goes on with it.
     ///
     /// # Errors
     /// Another process works on the run, or the journal is damaged or cannot be written.
@@ -96,10 +108,10 @@ impl RunJournal {
         path: &Path,
         run: RunId,
         given: Option<&Path>,
+        terms: Value,
         take: impl FnMut(Record),
     ) -> Result<Self, CliError> {
-        let by = Some(operator::terms());
-        let journal = SqliteJournal::resume_with(path, run, by, take).map_err(|error| {
+        let journal = SqliteJournal::resume_with(path, run, Some(terms), take).map_err(|error| {
             let hint = match &error {
                 StorageError::Held { .. } => "wait for its end, or end that process first",
                 StorageError::Corrupt { .. } => {

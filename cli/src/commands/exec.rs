@@ -19,6 +19,7 @@ use crate::job;
 use crate::pace;
 use crate::plan::{self, Pcs};
 use crate::printer::Printer;
+use crate::recipe::terms;
 use crate::statement;
 use crate::wire::RunJournal;
 
@@ -108,7 +109,14 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
     let open = directory.opened().cloned();
     let budget = directory.budget().await?;
     domain_account::try_logons(open.as_ref(), &passwords, &plan, (&budget, printer)).await?;
-    let journal = RunJournal::open(args.output.data_dir.as_deref())?.with(budget);
+    let terms = terms::of_exec(
+        &pcs,
+        &args.logon,
+        &args.directory,
+        &args.pace,
+        file.as_deref(),
+    );
+    let journal = RunJournal::open_by_hand(args.output.data_dir.as_deref(), terms)?.with(budget);
     plan.pace = args.pace.pace();
     plan.pace.known = pace::known(&journal.path(), &subject, None);
     printer.note(&format!(

@@ -15,7 +15,7 @@ use super::show::find;
 use crate::args::{CredentialsArgs, DomainArgs, OutputArgs, VaultArgs};
 use crate::commands::run::gathered;
 use crate::confirm;
-use crate::credentials::Passwords;
+use crate::credentials::{CredentialsFile, Passwords};
 use crate::directory::Directory;
 use crate::error::CliError;
 use crate::history;
@@ -25,7 +25,7 @@ use crate::pace;
 use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, terms};
 use crate::statement::{Statement, pcs_named};
 use crate::wire::RunJournal;
 
@@ -85,19 +85,33 @@ pub(crate) async fn cmd_resume(args: &ResumeArgs, printer: &Printer) -> Result<u
     let plan = reader.plan(run).map_err(|error| unreadable(&path, error))?;
     // The last to close the file folds its log in, and that can only be who writes.
     drop(reader);
+    // Read once: the trail tells of the same that is used.
+    let recipe = plan.as_deref().map(Recipe::read);
+    let kept = recipe.as_ref().and_then(|recipe| recipe.as_ref().ok());
+    let file = kept.and_then(|recipe| recipe.credentials(&args.credentials).transpose());
+    let named = file.as_ref().and_then(|file| file.as_ref().ok());
+    let terms = terms::of_resume(&args.try_again, named.map(AsRef::as_ref));
     let mut before = Before::default();
-    let journal = RunJournal::resume(&path, run, args.output.data_dir.as_deref(), |record| {
+    let folder = args.output.data_dir.as_deref();
+    let journal = RunJournal::resume(&path, run, folder, terms, |record| {
         before.apply(&record);
     })?;
-    let gone_on = go_on(args, plan, (run, &journal, before), show, printer).await;
+    let kept = Kept { recipe, file };
+    let gone_on = go_on(args, kept, (run, &journal, before), show, printer).await;
     // Also when nothing came of it: the next one must not be told that we hold it.
     journal.close().await;
     gone_on
 }
 
+/// What a run was begun with, as far as the journal has it, and the file that it names.
+struct Kept {
+    recipe: Option<Result<Recipe, CliError>>,
+    file: Option<Result<Arc<CredentialsFile>, CliError>>,
+}
+
 async fn go_on(
     args: &ResumeArgs,
-    plan: Option<String>,
+    Kept { recipe, file }: Kept,
     (run, journal, before): (RunId, &RunJournal, Before),
     show: job::Show,
     printer: &Printer,
@@ -106,11 +120,10 @@ async fn go_on(
         .past
         .may_go_on()
         .map_err(|error| refused(&error, run))?;
-    let text = plan.ok_or_else(|| {
+    let recipe = recipe.ok_or_else(|| {
         CliError::user(format!("the journal keeps no plan of the run {run}"))
             .hint("run again on the PCs that are left; see them: fleetmend show")
-    })?;
-    let recipe = Recipe::read(&text)?;
+    })??;
     confirm::must_be_possible(args.yes)?;
     let playbooks = Playbooks::load(&recipe.playbook)?;
     let programs = Programs::of(Arc::clone(&playbooks.main), playbooks.also.iter().cloned());
@@ -121,8 +134,14 @@ async fn go_on(
     // If only the run's end is missing, no secret is needed.
     let file = match before.past.waiting().is_empty() {
         true => None,
-        false => recipe.credentials(&args.credentials)?,
+        false => file.transpose()?,
     };
+    if let Some(changed) = file
+        .as_ref()
+        .and_then(|file| recipe.other_credentials(file))
+    {
+        printer.warning(&changed);
+    }
     let known = if args.inventory.is_empty() {
         None
     } else {

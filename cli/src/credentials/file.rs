@@ -12,6 +12,7 @@ use fleetmend_credentials::{Given, Settings, Store, StoreError, Wanted};
 use fleetmend_directory::{ActiveDirectory, Limit};
 use fleetmend_inventory::Inventory;
 use fleetmend_model::{Credential, CredentialRef, Secret};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::places::Places;
@@ -38,6 +39,7 @@ pub(crate) struct CredentialsFile {
     store: Store,
     places: Arc<Places>,
     path: PathBuf,
+    digest: String,
     /// Nobody named it: it is in the config folder.
     found: bool,
 }
@@ -66,6 +68,7 @@ impl CredentialsFile {
     pub(crate) fn open(path: &Path, found: bool) -> Result<Arc<Self>, CliError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let text = text(&path)?;
+        let digest = Sha256::digest(text.as_bytes());
         let settings = Settings::read(&text, &path).map_err(|errors| {
             let hints = errors.hints().into_iter();
             hints.fold(CliError::user(errors.to_string()), CliError::hint)
@@ -76,6 +79,7 @@ impl CredentialsFile {
             store,
             places,
             path,
+            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             found,
         }))
     }
@@ -88,6 +92,11 @@ impl CredentialsFile {
     /// Returns where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns SHA-256 of what it said when it was read. It holds no secret.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Returns the file as it is told before a run.

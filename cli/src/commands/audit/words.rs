@@ -3,6 +3,18 @@
 use fleetmend_journal::AuditEntry;
 use serde_json::Value;
 
+/// The pace in the terms of a run, and its options.
+const PACE: [(&str, &str); 6] = [
+    ("batches", "--batches"),
+    ("max_errors", "--max-errors"),
+    ("expect", "--expect"),
+    ("max_per_site", "--max-per-site"),
+    ("max_per_dc", "--max-per-dc"),
+    ("ramp", "--ramp"),
+];
+/// Enough of a digest to see that a file is another one; all of it is in `--output json`.
+const DIGITS: usize = 16;
+
 /// Returns what an entry says, in one line. What stands in it may come from a PC, so nothing in
 /// it reaches the terminal but letters.
 pub(super) fn words(entry: &AuditEntry) -> String {
@@ -31,7 +43,7 @@ pub(super) fn words(entry: &AuditEntry) -> String {
         ),
         "run-resumed" => match field(what, "/terms/operator") {
             Value::Null => format!("by {}", text("by")),
-            operator => format!("by {}", who(operator)),
+            operator => format!("by {}{}", who(operator), widened(field(what, "/terms"))),
         },
         "credential-used" => format!(
             "{} ({}) {}",
@@ -126,9 +138,12 @@ fn who(operator: &Value) -> String {
     said
 }
 
-/// What was allowed beyond the ordinary.
+/// What was allowed beyond the ordinary, and how the run was to go.
 fn widened(terms: &Value) -> String {
     let mut said = String::new();
+    for account in texts(field(terms, "/try_again")) {
+        said.push_str(&format!("; {account} tried again"));
+    }
     if *field(terms, "/allow_credential_on_pcs") == true {
         said.push_str("; credentials allowed on PCs");
     }
@@ -136,7 +151,32 @@ fn widened(terms: &Value) -> String {
         None | Some(0) => {}
         Some(times) => said.push_str(&format!("; up to {times} restarts of each")),
     }
+    for (name, option) in PACE {
+        let value = terms.get(name).unwrap_or(&Value::Null);
+        for value in texts(value) {
+            said.push_str(&format!("; {option} {value}"));
+        }
+    }
+    let file = text(terms, "credentials_file");
+    if !file.is_empty() {
+        let digest = text(terms, "credentials_file_sha256");
+        let short = digest.get(..DIGITS).unwrap_or(&digest);
+        said.push_str(&format!("; credentials of {file} (SHA-256 {short}…)"));
+    }
     said
+}
+
+/// Returns what a value holds: itself, the members of a list, or nothing.
+fn texts(value: &Value) -> Vec<String> {
+    let one = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(all) => all.iter().map(one).collect(),
+        other => vec![one(other)],
+    }
 }
 
 fn place(what: &Value) -> &'static str {

@@ -125,7 +125,8 @@ pub(super) fn failed(error: VaultError) -> CliError {
             "the vault is as it was; remove entries, or shorten notes".to_owned()
         }
         VaultError::NotConfirmed { .. } => {
-            "the new vault is in place: look at the disk, and keep what opened the old one".to_owned()
+            "the new vault is in place: look at the disk, and keep what opened the old one"
+                .to_owned()
         }
         VaultError::Write { .. } | VaultError::WriteLock { .. } => {
             "the vault is as it was".to_owned()
