@@ -143,6 +143,11 @@ impl<'a> Directory<'a> {
         self.args.directory_user.is_none().then_some((file, name))
     }
 
+    /// Returns the credential of `credentials.yaml` whose account asks, if it is one of those.
+    pub(crate) fn credential(&self) -> Option<&CredentialRef> {
+        self.kept().map(|(_, name)| name)
+    }
+
     /// Fails if arguments speak of a directory and nothing names one.
     ///
     /// # Errors

@@ -47,6 +47,9 @@ pub(crate) struct Recipe {
     /// SHA-256 of what it said.
     #[serde(default)]
     credentials_digest: Option<String>,
+    /// For the trail only.
+    #[serde(default)]
+    used: terms::Used,
     logon: Logon,
     domain: Domain,
     reboot: Reboot,
@@ -146,6 +149,7 @@ impl Recipe {
             from_directory: pcs.from_directory,
             credentials: None,
             credentials_digest: None,
+            used: terms::Used::default(),
             logon: Logon {
                 user: args.logon.user.clone(),
                 password_file: lasting(args.logon.password_file.as_deref()),
@@ -164,6 +168,12 @@ impl Recipe {
     pub(crate) fn with_credentials(mut self, file: Option<&CredentialsFile>) -> Self {
         self.credentials = file.map(|file| file.path().to_owned());
         self.credentials_digest = file.map(|file| file.digest().to_owned());
+        self
+    }
+
+    /// Notes whose accounts are used.
+    pub(crate) fn with_used(mut self, used: terms::Used) -> Self {
+        self.used = used;
         self
     }
 

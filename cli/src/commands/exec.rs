@@ -19,7 +19,7 @@ use crate::job;
 use crate::pace;
 use crate::plan::{self, Pcs};
 use crate::printer::Printer;
-use crate::recipe::terms;
+use crate::recipe::terms::{self, Used};
 use crate::statement;
 use crate::wire::RunJournal;
 
@@ -114,7 +114,10 @@ pub(crate) async fn cmd_exec(args: &ExecArgs, printer: &Printer) -> Result<u8, C
         &args.logon,
         &args.directory,
         &args.pace,
-        file.as_deref(),
+        (
+            file.as_deref(),
+            &Used::of(open.as_ref(), &directory, &passwords),
+        ),
     );
     let journal = RunJournal::open_by_hand(args.output.data_dir.as_deref(), terms)?.with(budget);
     plan.pace = args.pace.pace();

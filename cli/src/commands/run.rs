@@ -19,6 +19,7 @@ use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
 use crate::recipe::Recipe;
+use crate::recipe::terms::Used;
 use crate::statement::Statement;
 use crate::webhook::Webhook;
 use crate::wire::RunJournal;
@@ -108,6 +109,7 @@ pub(crate) async fn run_playbook(
     let open = gathered(&mut directory, &passwords, &mut plan, &playbooks, printer).await?;
     let recipe = Recipe::of(args, mode, &playbooks, &pcs)
         .with_credentials(file.as_deref())
+        .with_used(Used::of(open.as_ref(), &directory, &passwords))
         .text()?;
     let journal = RunJournal::open_with(args.output.data_dir.as_deref(), recipe)?;
     let journal = journal.with(directory.budget().await?);

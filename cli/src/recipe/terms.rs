@@ -1,13 +1,44 @@
 //! What of a run's beginning stands on the audit trail: what it may do beyond the ordinary, with
 //! which accounts, and how it goes about it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Pace, Recipe};
 use crate::args::{DirectoryArgs, LogonArgs, PaceArgs};
-use crate::credentials::CredentialsFile;
+use crate::credentials::{CredentialsFile, Passwords};
+use crate::directory::{Directory, Open};
 use crate::operator;
 use crate::plan::{Pcs, is_unverified};
+
+/// Whose accounts are used for the directory and by the playbook, wherever they are named: by an
+/// option, or in `credentials.yaml`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Used {
+    directory: Option<String>,
+    directory_user: Option<String>,
+    /// The credential that it is in `credentials.yaml`.
+    directory_credential: Option<String>,
+    domain_user: Option<String>,
+}
+
+impl Used {
+    /// Returns them for a run.
+    pub(crate) fn of(
+        open: Option<&Open>,
+        directory: &Directory<'_>,
+        passwords: &Passwords,
+    ) -> Self {
+        let credential = open.and_then(|_| directory.credential());
+        Self {
+            directory: open.map(|open| open.domain.clone()),
+            directory_user: open.map(|open| open.user.clone()),
+            directory_credential: credential.map(ToString::to_string),
+            domain_user: passwords.domain_user().map(str::to_owned),
+        }
+    }
+}
 
 impl Recipe {
     /// Returns the parameters and accounts of the run, its pace, and what widens what it may do;
@@ -34,12 +65,13 @@ impl Recipe {
             "of_pcs": self.of,
             "parameters": parameters,
             "user": self.logon.user,
-            "domain_user": self.domain.user,
+            "domain_user": self.used.domain_user.as_ref().or(self.domain.user.as_ref()),
             "accounts": accounts,
             "credentials_file": self.credentials,
             "credentials_file_sha256": self.credentials_digest,
-            "directory": self.directory.domain,
-            "directory_user": self.directory.user,
+            "directory": self.used.directory.as_ref().or(self.directory.domain.as_ref()),
+            "directory_user": self.used.directory_user.as_ref().or(self.directory.user.as_ref()),
+            "directory_credential": self.used.directory_credential,
             "try_again": self.directory.try_again,
             "allow_credential_on_pcs": self.domain.allow_credential_on_pcs,
             "max_reboots": self.reboot.max,
@@ -60,7 +92,7 @@ pub(crate) fn of_exec(
     logon: &LogonArgs,
     directory: &DirectoryArgs,
     pace: &PaceArgs,
-    file: Option<&CredentialsFile>,
+    (file, used): (Option<&CredentialsFile>, &Used),
 ) -> Value {
     let unverified = pcs.hosts.iter().filter(|host| is_unverified(host));
     let new_keys = pcs
@@ -72,8 +104,9 @@ pub(crate) fn of_exec(
         "user": logon.user,
         "credentials_file": file.map(CredentialsFile::path),
         "credentials_file_sha256": file.map(CredentialsFile::digest),
-        "directory": directory.directory,
-        "directory_user": directory.directory_user,
+        "directory": used.directory,
+        "directory_user": used.directory_user,
+        "directory_credential": used.directory_credential,
         "try_again": directory.try_again,
         "max_concurrency": logon.max_concurrency,
         "pcs_with_unverified_certificates": unverified.count(),
