@@ -364,9 +364,33 @@ async fn each_use_of_a_credential_names_it() {
     }
     let domain_user = site.lab.domain_credential().user.clone();
     let domain = entries(&site, &["--credential", &domain_user]).await;
+    assert_eq!(of_kind(&domain, "run-begun").len(), 1);
+    let domain = of_kind(&domain, "credential-used");
     assert!(!domain.is_empty());
-    for entry in &domain {
+    for entry in domain {
         assert_eq!(entry["what"]["for"]["use"], "rung", "{entry}");
         assert_eq!(entry["host"], site.lab.pcs()[0].name.as_str());
     }
+
+    let mut exec: Vec<OsString> = vec!["exec".into()];
+    exec.extend(site.logon_arguments());
+    exec = with(
+        exec,
+        [
+            "--ramp",
+            "30/s",
+            "--try-again",
+            "花子@corp",
+            "--",
+            "hostname",
+        ],
+    );
+    let ended = finish(command(&site, exec).spawn().unwrap()).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err());
+    let all = entries(&site, &[]).await;
+    let begun = of_kind(&all, "run-begun");
+    let what = &begun.last().unwrap()["what"];
+    assert_eq!(what["mode"], "exec");
+    assert_eq!(what["terms"]["ramp"], "30/s");
+    assert_eq!(what["terms"]["try_again"], serde_json::json!(["花子@corp"]));
 }

@@ -252,6 +252,16 @@ async fn pcs_that_nobody_reaches_are_handed_off_and_in_again() {
     let grouped = digest.to_uppercase();
     assert!(page.contains(&grouped[..8]) && page.contains(&grouped[56..]));
 
+    let list: Vec<OsString> = ["audit", "list", "-o", "json", "--data-dir"]
+        .map(OsString::from)
+        .into();
+    let list = site.run(with(list, [site.data()])).await.json();
+    let mut made = list.as_array().unwrap().iter();
+    let made = made.find(|entry| entry["kind"] == "handoff-made").unwrap();
+    assert_eq!(made["what"]["names"].as_array().unwrap().len(), 4);
+    assert_eq!(made["what"]["folder"], folder.to_str().unwrap());
+    assert!(made["what"]["operator"]["account"].is_string());
+
     let again = hand_off(&site, &folder, &[]).await;
     assert_eq!(again.code, Some(2), "what lies there is not overwritten");
     assert!(again.err().contains("is not empty"), "{}", again.err());

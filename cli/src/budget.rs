@@ -9,11 +9,13 @@ use fleetmend_engine::{
 };
 use fleetmend_journal::SqliteBudget;
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::data_dir::data_dir;
 use crate::error::CliError;
 use crate::operator;
+use crate::trail::{self, Entry};
 use crate::wire::JOURNAL;
 
 /// How long another process may try an account for which this one waits before any PC.
@@ -25,12 +27,16 @@ const FOLDER: &str = "FLEETMEND_DATA_DIR";
 
 /// Keeps what was spent on accounts that are tried from here.
 #[derive(Clone)]
-pub(crate) struct Budget(pub(crate) Arc<dyn AccountBudget>);
+pub(crate) struct Budget(
+    pub(crate) Arc<dyn AccountBudget>,
+    /// The journal, on whose trail stands who tries them.
+    Option<PathBuf>,
+);
 
 impl Budget {
     /// Returns one that keeps nothing: for the demo.
     pub(crate) fn none() -> Self {
-        Self(Arc::new(NoBudget))
+        Self(Arc::new(NoBudget), None)
     }
 
     /// Returns the budget in this folder, or in the one of the journal. What was spent on the
@@ -49,7 +55,7 @@ impl Budget {
         let path = data_dir(folder.as_deref())?.join(JOURNAL);
         let budget = SqliteBudget::new(&path);
         if try_again.is_empty() {
-            return Ok(Self(Arc::new(budget)));
+            return Ok(Self(Arc::new(budget), Some(path)));
         }
         let accounts = try_again.iter().flat_map(|user| meant(user, domain));
         let by = operator::current().account;
@@ -66,14 +72,38 @@ impl Budget {
                 );
             }
         }
-        Ok(Self(Arc::new(budget)))
+        Ok(Self(Arc::new(budget), Some(path)))
     }
 
-    /// Waits for leave to try an account, before any PC is touched.
+    /// Waits for leave to try an account, before any PC is touched, and puts on the audit trail that
+    /// it is tried from here.
     ///
     /// # Errors
-    /// It is spared, or another process tries it for too long.
+    /// It is spared, another process tries it for too long, or the trail cannot be written.
     pub(crate) async fn leave(&self, account: &AccountName, user: &str) -> Result<(), CliError> {
+        self.wait(account, user).await?;
+        let Some(path) = &self.1 else { return Ok(()) };
+        let entry = Entry {
+            kind: "account-tried",
+            host: None,
+            body: json!({
+                "account": user, "budget": account.as_str(),
+                "try_again": self.0.is_consented(account),
+            }),
+        };
+        let noted = trail::note_async(path.clone(), entry).await;
+        if noted.is_err() {
+            // It was not shown to anybody.
+            self.untold(account).await?;
+        }
+        noted.map_err(|error| {
+            let message = format!("the account {user} is not tried, and nothing was touched");
+            let error = CliError::config(message).because(error);
+            error.hint("name another folder: --data-dir DIR")
+        })
+    }
+
+    async fn wait(&self, account: &AccountName, user: &str) -> Result<(), CliError> {
         let began = Instant::now();
         loop {
             match self

@@ -32,6 +32,7 @@ mod quoted;
 mod recipe;
 mod restart_pace;
 mod statement;
+mod trail;
 mod webhook;
 mod wire;
 mod wrap;

@@ -27,9 +27,10 @@ Examples:
   fleetmend audit head
   fleetmend audit verify --head 128:9f3c0c1d2e3f4a5b
 
-Every run and every password that is shown leaves entries in the journal, each sealed together
-with the one before. `vault` leaves none. Whoever may write the journal could write all of it anew;
-note its head elsewhere, and it shows: every run prints it at its end.
+Every run, every account that is tried from here, every change of a vault and every password that
+is shown leaves entries in the journal, each sealed together with the one before. Whoever may write
+the journal could write all of it anew; note its head elsewhere, and it shows: every run prints it
+at its end.
 
 Exit codes of verify: 0 whole; 1 broken; 2 there is no journal or no trail.";
 

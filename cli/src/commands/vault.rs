@@ -8,6 +8,7 @@ mod place;
 mod rekey;
 mod rm;
 mod set;
+mod trail;
 
 use clap::Subcommand;
 

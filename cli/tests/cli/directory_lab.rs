@@ -106,6 +106,17 @@ impl Site {
         self.domain(|domain| domain.user(&account.user).unwrap().bad_passwords_total)
     }
 
+    /// Returns the entries of this kind on the audit trail.
+    fn trail(&self, kind: &str) -> Vec<Value> {
+        let mut command = command();
+        command.args(["audit", "list", "-o", "json", "--data-dir"]);
+        let out = run(command.arg(self.path("data")));
+        let all: Vec<Value> = serde_json::from_str(&out.stdout).unwrap();
+        all.into_iter()
+            .filter(|entry| entry["kind"] == kind)
+            .collect()
+    }
+
     fn nothing_was_touched(&self) {
         no_run_was_begun(&self.path("data"));
         assert_eq!(
@@ -182,6 +193,17 @@ fn a_refused_account_is_spent_once_and_nothing_is_touched() {
         let spared = (site.wrong_passwords(&account), site.counts().binds);
         assert_eq!(spared, after);
     }
+    // Who tried it; one that is spared is not tried.
+    let tried = site.trail("account-tried");
+    let again: Vec<_> = tried
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry["what"]["account"], account.user.as_str());
+            assert!(entry["what"]["operator"]["account"].is_string());
+            entry["what"]["try_again"].as_bool().unwrap()
+        })
+        .collect();
+    assert_eq!(again, [false, true, true]);
     site.nothing_was_touched();
     site.down();
 }
@@ -340,6 +362,12 @@ fn laps_is_shown_and_its_password_only_when_asked_for() {
         }
     }
     assert_eq!(readable, 3, "one of the lab's four is encrypted");
+    let told = site.trail("password-shown");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().all(|entry| {
+        entry["what"]["operator"]["account"].is_string() && entry["host"].is_string()
+    }));
+    assert_eq!(site.trail("account-tried").len(), 4 * 3);
     let out = site.run(&["directory", "laps", "pc-001", "--reveal"]);
     assert_eq!(
         out.code, 1,

@@ -58,6 +58,7 @@ impl Folder {
             .arg("vault")
             .args(args)
             .current_dir(self.0.path())
+            .env("FLEETMEND_DATA_DIR", self.path("data"))
             .env("FLEETMEND_VAULT", "v"))
     }
 
@@ -371,6 +372,7 @@ fn the_usual_vault_lies_in_the_config_folder() {
         run(command()
             .args(args)
             .current_dir(folder.0.path())
+            .env("FLEETMEND_DATA_DIR", folder.path("data"))
             .env("XDG_CONFIG_HOME", folder.path("config")))
     };
     assert_eq!(usual(&["init"]).code, 0);
@@ -416,6 +418,120 @@ fn a_vault_that_others_read_is_told_and_a_passphrase_that_others_read_is_refused
     );
 }
 
+#[test]
+fn who_changed_it_and_who_was_shown_what_is_on_the_audit_trail() {
+    let folder = Folder::new();
+    folder.private("new", "canary-パスワード\n");
+    folder.private("pass2", "canary もう一つの合言葉");
+    folder.quietly(&["init", "w"]);
+    folder.quietly(&[
+        "set",
+        "営業/pc-01",
+        "--user",
+        "管理者",
+        "--password-file",
+        "new",
+    ]);
+    folder.quietly(&["list"]);
+    folder.password("営業/pc-01");
+    assert_eq!(folder.run(&["get", "local-admin", "--user"]).code, 0);
+    folder.quietly(&["rm", "営業/pc-01"]);
+    folder.quietly(&["rekey", "--new-passphrase-file", "pass2"]);
+    // What was not done is not told: no such entry, and a passphrase that does not open.
+    let with = ["--passphrase-file", "pass2"];
+    assert_eq!(
+        folder.bare(&[&["get", "nobody"], &with[..]].concat()).code,
+        2
+    );
+    assert_eq!(
+        folder.bare(&[&["rm", "nobody"], &with[..]].concat()).code,
+        2
+    );
+    assert_eq!(folder.run(&["get", "local-admin"]).code, 2);
+
+    let audit = |args: &[&str]| {
+        let all = command()
+            .arg("audit")
+            .args(args)
+            .current_dir(folder.0.path())
+            .env("FLEETMEND_DATA_DIR", folder.path("data"))
+            .output()
+            .unwrap();
+        assert!(
+            all.status.success(),
+            "{}",
+            String::from_utf8_lossy(&all.stderr)
+        );
+        String::from_utf8(all.stdout).unwrap()
+    };
+    let text = audit(&["list", "--output", "json"]);
+    assert!(!text.contains("canary"), "{text}");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let told: Vec<_> = entries
+        .iter()
+        .skip(1)
+        .map(|entry| {
+            let what = &entry["what"];
+            assert!(!what["operator"]["account"].as_str().unwrap().is_empty());
+            let vault = Path::new(what["vault"].as_str().unwrap());
+            assert!(vault.is_absolute(), "{vault:?}");
+            let name = vault.file_name().unwrap().to_str().unwrap().to_owned();
+            let field = |name: &str| what[name].as_str().unwrap_or_default().to_owned();
+            let more = [
+                field("entry"),
+                field("account"),
+                field("shown"),
+                field("lock"),
+            ];
+            (
+                entry["kind"].as_str().unwrap().to_owned(),
+                name,
+                more.join("|"),
+            )
+        })
+        .collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|(kind, vault, more)| (kind.as_str(), vault.as_str(), more.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("vault-init", "w", "|||passphrase"),
+            ("vault-set", "v", "営業/pc-01|管理者||"),
+            ("vault-get", "v", "営業/pc-01|管理者|password|"),
+            ("vault-get", "v", "local-admin|管理者|user|"),
+            ("vault-rm", "v", "営業/pc-01|||"),
+            ("vault-rekey", "v", "|||passphrase"),
+        ]
+    );
+    let lines = audit(&["list", "--credential", "営業/pc-01"]);
+    assert_eq!(lines.lines().count(), 3, "{lines}");
+    assert!(lines.contains("password of 営業/pc-01 in "), "{lines}");
+    audit(&["verify"]);
+}
+
+#[test]
+fn a_vault_opens_where_no_trail_can_be_written_and_that_is_said() {
+    let folder = Folder::new();
+    folder.private("data", "a file, and no folder");
+    let out = folder.run(&["get", "local-admin", "--user"]);
+    assert_eq!(
+        (out.code, out.stdout.as_str()),
+        (0, "管理者\n"),
+        "{}",
+        out.text()
+    );
+    assert!(
+        out.stderr.starts_with("warning: not on the audit trail: "),
+        "{}",
+        out.stderr
+    );
+    let out = folder.run(&["rm", "local-admin"]);
+    assert_eq!(out.code, 0, "{}", out.text());
+    assert!(out.stderr.contains("removed local-admin"), "{}", out.stderr);
+}
+
 /// On a terminal, by `script` of util-linux; its `-c` is not that of macOS.
 #[cfg(target_os = "linux")]
 mod terminal {
@@ -437,6 +553,7 @@ mod terminal {
         let mut child = Command::new("script")
             .args(["-qefc", &format!("'{program}' vault {args}"), "/dev/null"])
             .current_dir(folder.0.path())
+            .env("FLEETMEND_DATA_DIR", folder.path("data"))
             .env("FLEETMEND_VAULT", "v")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

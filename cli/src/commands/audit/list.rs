@@ -15,6 +15,17 @@ use crate::error::CliError;
 use crate::exit_code;
 use crate::printer::Printer;
 
+/// Entries that tell of the use of an account.
+const ACCOUNTS: [&str; 2] = ["credential-used", "account-tried"];
+
+/// Where the beginning of a run, or a password that was shown, names accounts.
+const BEGUN_WITH: [&str; 4] = [
+    "/terms/directory_user",
+    "/terms/directory_credential",
+    "/terms/domain_user",
+    "/asked_as",
+];
+
 /// List entries, the oldest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -25,7 +36,7 @@ pub(super) struct ListArgs {
     /// Entries on this PC, and the runs that it was part of
     #[arg(long, value_name = "PC")]
     host: Option<String>,
-    /// Entries on the use of this credential: its name, or the account
+    /// Entries on the use of this credential: its name, the account, or the entry of a vault
     #[arg(long, value_name = "NAME")]
     credential: Option<String>,
     /// Entries since then: 7d, 12h, 2026-11-22 or a time
@@ -93,7 +104,11 @@ impl ListArgs {
         });
         let with = self.credential.as_deref().is_none_or(|name| {
             is(field(&entry.what, "/credential"), name)
-                || (entry.kind == "credential-used" && is(field(&entry.what, "/account"), name))
+                || (ACCOUNTS.contains(&entry.kind.as_str())
+                    && (is(field(&entry.what, "/account"), name)
+                        || is(field(&entry.what, "/budget"), name)))
+                || (entry.kind.starts_with("vault-") && is(field(&entry.what, "/entry"), name))
+                || BEGUN_WITH.iter().any(|at| is(field(&entry.what, at), name))
         });
         on_host && with
     }

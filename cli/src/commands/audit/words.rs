@@ -14,12 +14,15 @@ const PACE: [(&str, &str); 6] = [
 ];
 /// Enough of a digest to see that a file is another one; all of it is in `--output json`.
 const DIGITS: usize = 16;
+/// The first digits of a run's id name it.
+const RUN: usize = 13;
 
 /// Returns what an entry says, in one line. What stands in it may come from a PC, so nothing in
 /// it reaches the terminal but letters.
 pub(super) fn words(entry: &AuditEntry) -> String {
     let what = &entry.what;
     let text = |name: &str| text(what, name);
+    let by = || who(field(what, "/operator"));
     let said = match entry.kind.as_str() {
         "trail-begun" => match what.get("runs_before").and_then(Value::as_u64) {
             Some(0) | None => "the trail begins".to_owned(),
@@ -96,6 +99,34 @@ pub(super) fn words(entry: &AuditEntry) -> String {
             text("left")
         ),
         "run-ended" => format!("exit {}", text("exit_code")),
+        "account-tried" => {
+            let again = match *field(what, "/try_again") == true {
+                true => " (--try-again)",
+                false => "",
+            };
+            format!("{}, from here, by {}{again}", text("account"), by())
+        }
+        "handoff-made" => {
+            let pcs = field(what, "/names").as_array().map_or(0, Vec::len);
+            let (run, folder) = (text("of_run"), text("folder"));
+            let run = run.get(..RUN).unwrap_or(&run);
+            format!(
+                "pages and script for {pcs} PCs of the run {run}, in {folder}, by {}",
+                by()
+            )
+        }
+        "vault-init" | "vault-rekey" => {
+            let keys = texts(field(what, "/lock")).join(", ");
+            format!("{}, locked to {keys}, by {}", text("vault"), by())
+        }
+        "vault-get" => format!(
+            "{} of {} in {}, to {}",
+            text("shown"),
+            text("entry"),
+            text("vault"),
+            by()
+        ),
+        "vault-set" | "vault-rm" => format!("{} in {}, by {}", text("entry"), text("vault"), by()),
         "password-shown" => format!(
             "LAPS, of {}, to {}",
             text("dn"),

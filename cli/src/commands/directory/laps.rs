@@ -13,8 +13,8 @@ use crate::directory::{Directory, ask};
 use crate::directory_error::asking;
 use crate::error::CliError;
 use crate::exit_code;
-use crate::operator;
 use crate::printer::Printer;
+use crate::trail::{self, Entry};
 use crate::wire::JOURNAL;
 
 /// Show what LAPS keeps of a computer's local administrator
@@ -31,7 +31,7 @@ pub(crate) struct LapsArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Note on the audit trail of the journal in DIR that the password was shown
+    /// Keep what is spent, and who asked and was shown a password, in the journal in DIR
     #[arg(long, value_name = "DIR", env = "FLEETMEND_DATA_DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -46,7 +46,9 @@ pub(crate) struct LapsArgs {
 /// The directory cannot be asked, or standard output failed.
 pub(super) async fn cmd_laps(args: &LapsArgs, printer: &Printer) -> Result<u8, CliError> {
     let file = CredentialsFile::find(&args.credentials)?;
-    let mut directory = Directory::new(&args.directory).with(file.as_ref());
+    let mut directory = Directory::new(&args.directory)
+        .with(file.as_ref())
+        .kept_in(args.data_dir.as_deref());
     let domain = directory.must_have()?;
     let open = directory.open(&domain).await?;
     let dc = args.domain_controller.as_deref();
@@ -54,7 +56,7 @@ pub(super) async fn cmd_laps(args: &LapsArgs, printer: &Printer) -> Result<u8, C
     let laps = laps.map_err(|error| asking(error, &format!("read LAPS of {}", args.computer)))?;
     let kinds = [("windows", &laps.windows), ("legacy", &laps.legacy)];
     if args.reveal {
-        note(args, &laps.dn, kinds.map(|(_, reading)| reading))?;
+        note(args, &laps.dn, kinds.map(|(_, reading)| reading)).await?;
     }
     if args.json {
         let document = json!({
@@ -78,7 +80,7 @@ pub(super) async fn cmd_laps(args: &LapsArgs, printer: &Printer) -> Result<u8, C
 }
 
 /// Puts on the audit trail that passwords are about to be shown, if there are any.
-fn note(args: &LapsArgs, dn: &str, readings: [&LapsReading; 2]) -> Result<(), CliError> {
+async fn note(args: &LapsArgs, dn: &str, readings: [&LapsReading; 2]) -> Result<(), CliError> {
     let accounts: Vec<&str> = readings
         .iter()
         .filter_map(|reading| match reading {
@@ -89,20 +91,20 @@ fn note(args: &LapsArgs, dn: &str, readings: [&LapsReading; 2]) -> Result<(), Cl
     if accounts.is_empty() {
         return Ok(());
     }
-    let body = json!({
-        "operator": operator::current(), "dn": dn, "accounts": accounts,
-        "asked_as": args.directory.directory_user,
-    });
+    let entry = Entry {
+        kind: "password-shown",
+        host: Some(args.computer.clone()),
+        body: json!({
+            "dn": dn, "accounts": accounts, "asked_as": args.directory.directory_user,
+        }),
+    };
     let path = data_dir(args.data_dir.as_deref())?.join(JOURNAL);
-    fleetmend_journal::note(&path, "password-shown", Some(&args.computer), &body)
-        .map_err(|error| {
-            CliError::config(
-                "no password was shown, because that cannot be noted on the audit trail",
-            )
+    let noted = trail::note_async(path, entry).await;
+    noted.map_err(|error| {
+        CliError::config("no password was shown")
             .because(error)
             .hint("name another folder: --data-dir DIR")
-        })
-        .map(|_| ())
+    })
 }
 
 fn words(reading: &LapsReading, reveal: bool) -> String {

@@ -8,6 +8,7 @@ use fleetmend_model::{Event, HostName, OutcomeClass, Platform, Record, RunId};
 use fleetmend_report::handoff::{Pages, Pc, Stick as OnPage, Story};
 use fleetmend_report::{HostReport, RunReport};
 use jiff::Timestamp;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::HandoffArgs;
@@ -16,10 +17,13 @@ use super::stick::Stick;
 use super::work::Work;
 use crate::commands::runs::{open, unreadable};
 use crate::commands::show::find;
+use crate::data_dir::data_dir;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::printer::Printer;
 use crate::quoted::quoted;
+use crate::trail::{self, Entry};
+use crate::wire::JOURNAL;
 
 /// The script's name; what stands in front of people in documents.
 const SCRIPT: &str = "fleetmend-handoff.ps1";
@@ -90,6 +94,10 @@ pub(super) async fn write(args: &HandoffArgs, printer: &Printer) -> Result<u8, C
         return Ok(exit_code::OK);
     }
     let folder = folder(args.output.as_deref(), run)?;
+    // Before a script can lie anywhere that somebody may run.
+    note(args, run, &chosen, &folder)
+        .await
+        .map_err(|error| CliError::config("nothing was written").because(error))?;
     let script = script(args, &work, &told, &chosen, &folder).await?;
     let pages = Pages {
         run,
@@ -105,6 +113,26 @@ pub(super) async fn write(args: &HandoffArgs, printer: &Printer) -> Result<u8, C
     }
     say(printer, &pages, &folder);
     Ok(exit_code::OK)
+}
+
+/// Puts on the audit trail for which PCs there will be pages and a script, and where.
+async fn note(
+    args: &HandoffArgs,
+    run: RunId,
+    chosen: &[&HostReport],
+    folder: &Path,
+) -> Result<(), CliError> {
+    let names: Vec<&HostName> = chosen.iter().map(|host| &host.host).collect();
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let entry = Entry {
+        kind: "handoff-made",
+        host: None,
+        body: json!({
+            "of_run": run, "names": names, "folder": folder, "signed": args.sign_with.is_some(),
+        }),
+    };
+    let path = data_dir(args.data_dir.as_deref())?.join(JOURNAL);
+    trail::note_async(path, entry).await
 }
 
 /// Makes the folder, and refuses one that holds something: results may lie in it.

@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use fleetmend_credentials::vault::EntryName;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::place::{UnlockArgs, failed};
+use super::trail::TrailArgs;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::printer::Printer;
@@ -26,6 +28,8 @@ pub(super) struct GetArgs {
     show: bool,
     #[command(flatten)]
     unlock: UnlockArgs,
+    #[command(flatten)]
+    trail: TrailArgs,
 }
 
 /// Prints a password.
@@ -43,15 +47,21 @@ pub(super) fn cmd_get(args: &GetArgs, printer: &Printer) -> Result<u8, CliError>
     let (name, shown) = (&args.name, vault.path().display());
     let entry = vault.get(name.as_str()).map_err(failed)?;
     let entry = entry.ok_or_else(|| none(name, &vault))?;
+    let shown_is = match (args.user, args.note) {
+        (true, _) => "user",
+        (_, true) => "note",
+        _ => "password",
+    };
     let missing = |what| CliError::user(format!("{name} in {shown} has no {what}"));
-    if args.user {
-        line(entry.user.as_deref().ok_or_else(|| missing("user"))?)?;
-    } else if args.note {
-        let note = entry.note.as_ref().ok_or_else(|| missing("note"))?;
-        line(note.reveal())?;
-    } else {
-        line(entry.password.reveal())?;
-    }
+    let text = match shown_is {
+        "user" => entry.user.as_deref().ok_or_else(|| missing("user"))?,
+        "note" => entry.note.as_ref().ok_or_else(|| missing("note"))?.reveal(),
+        _ => entry.password.reveal(),
+    };
+    let more = json!({ "account": entry.user, "shown": shown_is });
+    let doing = ("vault-get", vault.path());
+    args.trail.note(doing, Some(name), more, printer);
+    line(text)?;
     Ok(exit_code::OK)
 }
 

@@ -6,6 +6,7 @@ use fleetmend_credentials::vault::{Keys, Recipient, Vault, VaultError};
 
 use super::fresh::{in_words, lock};
 use super::place::{PlaceArgs, config_folder, failed};
+use super::trail::{TrailArgs, told};
 use crate::data_dir::create_private;
 use crate::error::CliError;
 use crate::exit_code;
@@ -30,6 +31,8 @@ pub(super) struct InitArgs {
     /// Lock it by the passphrase in FILE, which nobody else may read
     #[arg(long, value_name = "FILE", help_heading = "Lock")]
     passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    trail: TrailArgs,
 }
 
 /// Makes a vault.
@@ -53,6 +56,8 @@ pub(super) fn cmd_init(args: &InitArgs, printer: &Printer) -> Result<u8, CliErro
         recipients.extend(keys(file, printer)?.recipients());
     }
     let lock = lock(recipients, args.passphrase_file.as_ref(), &path)?;
+    let doing = ("vault-init", path.as_path());
+    args.trail.note(doing, None, told(&lock), printer);
     Vault::create(&path, &lock).map_err(failed)?;
     printer.note(&format!("made {}, {}", path.display(), in_words(&lock)));
     Ok(exit_code::OK)

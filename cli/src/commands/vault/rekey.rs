@@ -7,6 +7,7 @@ use fleetmend_credentials::vault::Recipient;
 use super::fresh::{in_words, lock};
 use super::init::keys;
 use super::place::{UnlockArgs, failed};
+use super::trail::{TrailArgs, told};
 use crate::error::CliError;
 use crate::exit_code;
 use crate::printer::Printer;
@@ -28,6 +29,8 @@ pub(super) struct RekeyArgs {
     new_passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     unlock: UnlockArgs,
+    #[command(flatten)]
+    trail: TrailArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -47,6 +50,8 @@ pub(super) fn cmd_rekey(args: &RekeyArgs, printer: &Printer) -> Result<u8, CliEr
     }
     let lock = lock(recipients, args.new_passphrase_file.as_ref(), vault.path())?;
     let editor = vault.edit(&unlock).map_err(failed)?;
+    let doing = ("vault-rekey", vault.path());
+    args.trail.note(doing, None, told(&lock), printer);
     editor.relock(&lock).map_err(failed)?;
     printer.note(&format!(
         "{} is now {}",

@@ -1,9 +1,11 @@
 //! `fleetmend vault rm`: an entry less.
 
 use fleetmend_credentials::vault::EntryName;
+use serde_json::json;
 
 use super::get::none;
 use super::place::{UnlockArgs, failed};
+use super::trail::TrailArgs;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::printer::Printer;
@@ -15,6 +17,8 @@ pub(super) struct RmArgs {
     name: EntryName,
     #[command(flatten)]
     unlock: UnlockArgs,
+    #[command(flatten)]
+    trail: TrailArgs,
 }
 
 /// Removes an entry.
@@ -27,6 +31,8 @@ pub(super) fn cmd_rm(args: &RmArgs, printer: &Printer) -> Result<u8, CliError> {
     if !editor.remove(&args.name) {
         return Err(none(&args.name, &vault));
     }
+    let did = ("vault-rm", vault.path());
+    args.trail.note(did, Some(&args.name), json!({}), printer);
     editor.save().map_err(failed)?;
     printer.note(&format!(
         "removed {} from {}",

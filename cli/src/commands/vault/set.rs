@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use fleetmend_credentials::vault::{Entry, EntryName, GENERATED, GENERATED_DEFAULT, generate};
 use fleetmend_model::Secret;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::fresh::ask_twice;
 use super::place::{UnlockArgs, failed};
+use super::trail::TrailArgs;
 use crate::error::CliError;
 use crate::exit_code;
 use crate::password;
@@ -33,6 +35,8 @@ pub(super) struct SetArgs {
     generate: Option<Option<usize>>,
     #[command(flatten)]
     unlock: UnlockArgs,
+    #[command(flatten)]
+    trail: TrailArgs,
 }
 
 fn length(text: &str) -> Result<usize, String> {
@@ -67,7 +71,11 @@ pub(super) fn cmd_set(args: &SetArgs, printer: &Printer) -> Result<u8, CliError>
         },
         updated: now(),
     };
+    let user = entry.user.clone();
     let changed = editor.set(entry);
+    let more = json!({ "account": user, "is_new": !changed });
+    let doing = ("vault-set", vault.path());
+    args.trail.note(doing, Some(&args.name), more, printer);
     editor.save().map_err(failed)?;
     let did = if changed { "changed" } else { "added" };
     printer.note(&format!(
