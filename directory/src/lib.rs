@@ -14,6 +14,7 @@ mod computer;
 mod connection;
 mod controller;
 mod distinguished_name;
+mod each;
 mod entry;
 mod error;
 mod filter;
@@ -39,6 +40,7 @@ mod trust;
 
 pub use act::offline_join_available;
 pub use active_directory::{ActiveDirectory, Proof};
+pub use each::{ControllerFacts, ControllerState};
 pub use error::{DirectoryError, TlsSettingsError};
 pub use filter::{Filter, FilterError};
 pub use inventory::{ComputerQuery, ListedComputer};

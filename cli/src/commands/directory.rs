@@ -6,7 +6,7 @@ mod show;
 
 use clap::Subcommand;
 
-pub(crate) use probe::{policy, rule};
+pub(crate) use probe::policy;
 
 use crate::error::CliError;
 use crate::printer::Printer;

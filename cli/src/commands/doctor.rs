@@ -2,25 +2,25 @@
 
 mod domain;
 mod finding;
+mod journal;
 mod network;
+mod secrets;
 
+use fleetmend_engine::RunPlan;
+use fleetmend_model::RunMode;
 use serde_json::json;
 
 use self::finding::{Finding, Level, text};
 use crate::args::JobArgs;
 use crate::commands::run::gathered;
 use crate::credentials::{CredentialsFile, Passwords};
-use crate::data_dir::data_dir;
-use crate::directory::Directory;
+use crate::directory::{Directory, Open};
 use crate::error::CliError;
 use crate::exit_code;
 use crate::plan::{self, Pcs};
 use crate::playbooks::Playbooks;
 use crate::printer::Printer;
 use crate::statement::Statement;
-use crate::wire::JOURNAL;
-use fleetmend_journal::{Fault, JournalReader, StorageError};
-use fleetmend_model::RunMode;
 
 /// Look before a run at what would go wrong; changes nothing and logs on to no PC
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,10 @@ Domain accounts are tried once from here, as a run does. Whether PCs take the lo
 only a logon: fleetmend check trust-repair -i pcs.yaml --limit ONE-PC.
 Exit codes: 0 nothing stands in the way, 1 something does, 2 usage, 3 an account was refused.";
 
+/// What the statement says of the rungs.
+const RUNGS: [&str; 6] = [
+    "repairs", "left out", "restarts", "allowed", "secrets", "used for",
+];
 /// How many PCs are asked unless all are.
 const SAMPLE: usize = 50;
 
@@ -76,21 +80,24 @@ pub(crate) async fn cmd_doctor(args: &DoctorArgs, printer: &Printer) -> Result<u
         &job.domain,
         &job.reboot,
     )?;
-    let mut findings = vec![inventory(&pcs), journal(&job)];
+    let mut findings = vec![inventory(&pcs)];
+    findings.extend(journal::look(job.output.data_dir.as_deref()));
     let sample = sample(&pcs, if args.all { usize::MAX } else { SAMPLE });
     findings.push(network::names(&pcs.hosts).await);
     findings.extend(network::ports(&sample, job.logon.connect_timeout).await);
-    let refused = accounts(
-        &job,
-        file.as_ref(),
-        &pcs,
-        (&mut directory, &playbooks),
-        plan,
-        (&mut findings, printer),
-    )
-    .await?;
+    // One thing that is wrong hides no other.
+    let passwords = secrets::look(&job, file.as_ref(), &pcs, &mut findings).await;
+    let mut asked = Asked {
+        job: &job,
+        pcs: &pcs,
+        playbooks: &playbooks,
+        passwords: passwords.as_ref(),
+    };
+    let refused = asked
+        .accounts(&mut directory, plan, &mut findings, printer)
+        .await;
     if let Some(open) = directory.opened() {
-        findings.extend(domain::clock(open));
+        findings.extend(domain::controllers(open).await);
         findings.extend(domain::computers(open, &sample).await);
         findings.extend(domain::rights(open, &sample).await);
         findings.push(domain::laps(open, &sample).await);
@@ -110,79 +117,90 @@ pub(crate) async fn cmd_doctor(args: &DoctorArgs, printer: &Printer) -> Result<u
     )
 }
 
-/// Gathers the secrets, tries the domain accounts, and tells what a run would do with them. Returns
-/// whether an account was refused or spared.
-async fn accounts(
-    job: &JobArgs,
-    file: Option<&std::sync::Arc<CredentialsFile>>,
-    pcs: &Pcs,
-    (directory, playbooks): (&mut Directory<'_>, &Playbooks),
-    mut plan: fleetmend_engine::RunPlan,
-    (findings, printer): (&mut Vec<Finding>, &Printer),
-) -> Result<bool, CliError> {
-    let everyone = pcs.everyone();
-    let gathered_all =
-        Passwords::gather(&job.logon, &job.domain, RunMode::Repair, &everyone, file).await;
-    let passwords = match gathered_all {
-        Ok(passwords) => passwords.unsealed_by(pcs.unseal.clone()),
-        Err(error) => {
-            findings.push(Finding::of_error("credentials", &error));
-            return Ok(false);
+/// What the accounts are for.
+struct Asked<'a> {
+    job: &'a JobArgs,
+    pcs: &'a Pcs,
+    playbooks: &'a Playbooks,
+    /// None: some are missing.
+    passwords: Option<&'a Passwords>,
+}
+
+impl Asked<'_> {
+    /// Opens the directory, tries the domain accounts, and tells what a run would do with them.
+    /// Returns whether an account was refused or spared.
+    async fn accounts(
+        &mut self,
+        directory: &mut Directory<'_>,
+        mut plan: RunPlan,
+        findings: &mut Vec<Finding>,
+        printer: &Printer,
+    ) -> bool {
+        let everyone = self.pcs.everyone();
+        let served = self
+            .passwords
+            .map(|passwords| directory.must_serve(passwords, &everyone));
+        if let Some(Err(error)) = served {
+            findings.push(Finding::of_error("directory", &error));
         }
-    };
-    let accounts = passwords.accounts(&pcs.hosts);
-    let each = accounts
-        .iter()
-        .map(|(user, pcs)| format!("{user} ({pcs} PCs)"));
-    findings.push(Finding::ok(
-        "credentials",
-        format!("a source for each: {}", each.collect::<Vec<_>>().join(", ")),
-    ));
-    if let Err(error) = directory.must_serve(&passwords, &everyone) {
-        findings.push(Finding::of_error("directory", &error));
-        return Ok(false);
-    }
-    let open = match gathered(directory, &passwords, &mut plan, playbooks, printer).await {
-        Ok(open) => open,
-        Err(error) => {
-            findings.push(Finding::of_error("accounts", &error));
-            return Ok(error.exit_code() == exit_code::BUDGET);
+        let opened = match self.passwords {
+            Some(passwords) => {
+                gathered(directory, passwords, &mut plan, self.playbooks, printer).await
+            }
+            None => directory.for_playbooks().await,
+        };
+        let open = match opened {
+            Ok(open) => open,
+            Err(error) => {
+                findings.push(Finding::of_error("accounts", &error));
+                findings.push(Finding::skipped("repairs", "an account does not work"));
+                return error.exit_code() == exit_code::BUDGET;
+            }
+        };
+        if let Some(open) = &open {
+            let others = match self.passwords {
+                Some(_) => ", and every domain account of the run",
+                None => "; others were not tried",
+            };
+            let told = format!("{} accepts {}{others}", open.proof.dc, open.user);
+            findings.push(Finding::ok("accounts", told));
         }
-    };
-    if let Some(open) = &open {
-        let tried = format!(
-            "{} accepts {}, and every domain account of the run",
-            open.proof.dc, open.user
-        );
-        findings.push(Finding::ok("accounts", tried));
-    }
-    plan.pace = job.pace.pace();
-    let statement = Statement {
-        playbooks,
-        mode: RunMode::Repair,
-        language: job.domain.language.into(),
-        hosts: &pcs.hosts,
-        of: pcs.of,
-        accounts: accounts.into_iter().collect(),
-        domain_user: passwords.domain_user(),
-        given: passwords.given(),
-        reach: passwords.reach(&pcs.hosts),
-        reboots: &plan.reboots,
-        pace: &plan.pace,
-        credential_on_pcs: job.domain.allow_credential_on_pcs,
-        directory: open.as_ref().map(|open| open.line(plan.offline_join)),
-        journal: String::new(),
-    };
-    for (label, fact) in statement.facts() {
-        if [
-            "repairs", "left out", "restarts", "allowed", "secrets", "used for",
-        ]
-        .contains(&label)
-        {
-            findings.push(Finding::ok(label, fact));
+        match self.passwords {
+            Some(passwords) => self.rungs(passwords, plan, open.as_ref(), findings),
+            None => findings.push(Finding::skipped("repairs", "credentials are missing")),
         }
+        false
     }
-    Ok(false)
+
+    /// What each rung would be allowed to do, as the question of `run` says it.
+    fn rungs(
+        &self,
+        passwords: &Passwords,
+        mut plan: RunPlan,
+        open: Option<&Open>,
+        findings: &mut Vec<Finding>,
+    ) {
+        plan.pace = self.job.pace.pace();
+        let statement = Statement {
+            playbooks: self.playbooks,
+            mode: RunMode::Repair,
+            language: self.job.domain.language.into(),
+            hosts: &self.pcs.hosts,
+            of: self.pcs.of,
+            accounts: passwords.accounts(&self.pcs.hosts).into_iter().collect(),
+            domain_user: passwords.domain_user(),
+            given: passwords.given(),
+            reach: passwords.reach(&self.pcs.hosts),
+            reboots: &plan.reboots,
+            pace: &plan.pace,
+            credential_on_pcs: self.job.domain.allow_credential_on_pcs,
+            directory: open.map(|open| open.line(plan.offline_join)),
+            journal: String::new(),
+        };
+        let told = statement.facts().into_iter();
+        let told = told.filter(|(label, _)| RUNGS.contains(label));
+        findings.extend(told.map(|(label, fact)| Finding::ok(label, fact)));
+    }
 }
 
 fn inventory(pcs: &Pcs) -> Finding {
@@ -194,64 +212,6 @@ fn inventory(pcs: &Pcs) -> Finding {
 fn sample(pcs: &Pcs, most: usize) -> Vec<std::sync::Arc<fleetmend_model::Host>> {
     let every = pcs.hosts.len().div_ceil(most.max(1)).max(1);
     pcs.hosts.iter().step_by(every).cloned().collect()
-}
-
-/// Whether runs can be stored, and whether the trail of those before is whole.
-fn journal(job: &JobArgs) -> Finding {
-    let path = match data_dir(job.output.data_dir.as_deref()) {
-        Ok(folder) => folder.join(JOURNAL),
-        Err(error) => return Finding::of_error("journal", &error),
-    };
-    let folder = path.parent().unwrap_or(&path);
-    let shown = path.display();
-    if let Err(error) = std::fs::create_dir_all(folder).and_then(|()| tempfile_in(folder)) {
-        return Finding::failed("journal", format!("{shown} cannot be written: {error}"))
-            .then("make the folder writable, or name another: --data-dir DIR");
-    }
-    if !path.exists() {
-        return Finding::ok("journal", format!("{shown} will be made"));
-    }
-    let verdict = JournalReader::open(&path).and_then(|reader| reader.verify(&[]));
-    match verdict {
-        Ok(verdict) if verdict.faults.is_empty() => Finding::ok(
-            "journal",
-            format!("{shown} can be written; its audit trail is whole"),
-        ),
-        // It stays on the trail, and what is to be done about it needs doing once.
-        Ok(verdict) if verdict.faults.iter().all(was_missing) => Finding::warning(
-            "journal",
-            format!(
-                "{shown} can be written; the file that keeps the end of its audit trail was gone \
-                 once"
-            ),
-        )
-        .then("see when, and what to do: fleetmend audit verify"),
-        Ok(verdict) => Finding::failed(
-            "journal",
-            format!(
-                "{shown}: the audit trail has {} faults",
-                verdict.faults.len()
-            ),
-        )
-        .then("see them: fleetmend audit verify"),
-        Err(StorageError::NoTrail { .. } | StorageError::Empty { .. }) => Finding::ok(
-            "journal",
-            format!("{shown} can be written; it has no audit trail yet"),
-        ),
-        Err(error) => Finding::failed("journal", format!("{shown} cannot be read: {error}"))
-            .then("name another folder: --data-dir DIR"),
-    }
-}
-
-fn was_missing(fault: &Fault) -> bool {
-    matches!(fault, Fault::HeadWasMissing { .. })
-}
-
-/// Writes and removes a file, as a journal's log is.
-fn tempfile_in(folder: &std::path::Path) -> std::io::Result<()> {
-    let path = folder.join(format!(".doctor-{}", std::process::id()));
-    std::fs::write(&path, b"fleetmend")?;
-    std::fs::remove_file(&path)
 }
 
 fn show(findings: &[Finding], job: &JobArgs, printer: &Printer) -> Result<(), CliError> {

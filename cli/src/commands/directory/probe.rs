@@ -133,7 +133,7 @@ pub(crate) fn policy(probe: &Probe) -> String {
 }
 
 /// When wrong passwords lock an account.
-pub(crate) fn rule(policy: &LockoutPolicy) -> String {
+fn rule(policy: &LockoutPolicy) -> String {
     match policy.threshold {
         None => "the policy cannot be read".to_owned(),
         Some(0) => "accounts are never locked".to_owned(),

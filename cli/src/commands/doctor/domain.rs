@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fleetmend_directory::{LapsReading, Rights};
+use fleetmend_directory::{ControllerFacts, ControllerState, LapsReading, Rights};
 use fleetmend_model::{Host, HostName};
 use futures::StreamExt as _;
 use serde_json::Value;
@@ -16,34 +16,75 @@ const AT_ONCE: usize = 8;
 /// How far clocks may be apart for Kerberos, in seconds.
 const KERBEROS: i64 = 300;
 
-/// The controller's clock against ours, and whether it can be written to.
-pub(super) fn clock(open: &Open) -> Vec<Finding> {
-    let proof = &open.proof;
-    let dc = &proof.dc;
+/// Each controller: whether it answers, its clock against ours, and whether it can be written to.
+pub(super) async fn controllers(open: &Open) -> Vec<Finding> {
+    let all = match open.directory.each_controller(&ask()).await {
+        Ok(all) => all,
+        Err(error) => return vec![Finding::failed("controllers", error.to_string())],
+    };
+    let count = all.len();
     let mut findings = Vec::new();
-    findings.push(match proof.clock_ahead.map(|ahead| ahead.as_secs()) {
-        None => Finding::warning("clock", format!("{dc} does not tell its time")),
-        Some(ahead) if ahead.abs() > KERBEROS => Finding::failed(
+    let mut answered = Vec::new();
+    for ControllerState { dc, told } in &all {
+        match told {
+            Ok(facts) => answered.push((dc.as_str(), facts)),
+            Err(why) => findings.push(
+                Finding::warning("controllers", format!("{dc} does not answer: {why}"))
+                    .then("PCs that are bound to it may fail; is it meant to be there?"),
+            ),
+        }
+    }
+    let of = |wanted: fn(&ControllerFacts) -> bool| {
+        let of = answered.iter().filter(|(_, facts)| wanted(facts));
+        of.map(|(dc, _)| *dc).collect::<Vec<_>>()
+    };
+    let read_only = of(|facts| facts.read_only);
+    let behind = of(|facts| facts.synchronized == Some(false));
+    let told = format!("{} of {count} answer", answered.len());
+    findings.insert(
+        0,
+        if read_only.len() == answered.len() {
+            Finding::failed("controllers", format!("{told}; each is read-only"))
+                .then("name one that can be written to: --directory-server HOST")
+        } else if read_only.is_empty() {
+            Finding::ok("controllers", told)
+        } else {
+            let names = read_only.join(", ");
+            Finding::ok("controllers", format!("{told}; read-only: {names}"))
+        },
+    );
+    if !behind.is_empty() {
+        let found = format!(
+            "{} did not finish the first synchronisation",
+            behind.join(", ")
+        );
+        findings.push(
+            Finding::warning("controllers", found)
+                .then("what is written there may not reach the others: repadmin /replsummary"),
+        );
+    }
+    findings.push(clock(&answered));
+    findings
+}
+
+/// The clock that is furthest from ours.
+fn clock(answered: &[(&str, &ControllerFacts)]) -> Finding {
+    let told = answered.iter().filter_map(|(dc, facts)| {
+        let ahead = facts.clock_ahead?.as_secs();
+        Some((ahead.abs(), ahead, *dc))
+    });
+    match told.max() {
+        None => Finding::warning("clock", "no controller tells its time"),
+        Some((apart, ahead, dc)) if apart > KERBEROS => Finding::failed(
             "clock",
             format!("{dc} is {ahead} s ahead of this computer; Kerberos allows {KERBEROS} s"),
         )
         .then("set this computer's clock, or the controller's; then look again"),
-        Some(ahead) => Finding::ok("clock", format!("{dc} is {ahead} s ahead of this computer")),
-    });
-    let known = proof.controllers.len();
-    let told = format!("{known} known, {dc} answered");
-    findings.push(if proof.read_only {
-        Finding::failed("controllers", format!("{told}; it is read-only"))
-            .then("name one that can be written to: --directory-server HOST")
-    } else if proof.synchronized == Some(false) {
-        Finding::warning(
-            "controllers",
-            format!("{told}; it has not finished its first synchronisation"),
-        )
-    } else {
-        Finding::ok("controllers", told)
-    });
-    findings
+        Some((apart, _, dc)) => Finding::ok(
+            "clock",
+            format!("within {apart} s of every controller, the furthest {dc}"),
+        ),
+    }
 }
 
 /// Which of these PCs have an account, and whether it is enabled.

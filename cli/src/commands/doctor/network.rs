@@ -47,7 +47,7 @@ pub(super) async fn names(hosts: &[Arc<Host>]) -> Finding {
     Finding::warning(
         "names",
         format!(
-            "of {count} do not resolve: {}",
+            "do not resolve, of {count}: {}",
             pcs_named(unknown.iter().collect())
         ),
     )
