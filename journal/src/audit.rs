@@ -5,7 +5,6 @@
 //! What that proves, and what it does not, stands in `docs/decisions/audit-trail.md`.
 
 mod chain;
-mod end;
 mod entry;
 mod fault;
 mod head;
@@ -18,7 +17,6 @@ mod trail;
 mod verify;
 
 pub(crate) use chain::begin;
-pub use end::TrailEnd;
 pub use entry::AuditEntry;
 pub use fault::{Fault, HeadSource};
 pub use head::{Head, HeadClaim, HeadParseError};

@@ -18,9 +18,7 @@ mod sqlite;
 mod sum;
 mod writer;
 
-pub use audit::{
-    AuditEntry, Fault, Head, HeadClaim, HeadParseError, HeadSource, TrailEnd, Verdict, note,
-};
+pub use audit::{AuditEntry, Fault, Head, HeadClaim, HeadParseError, HeadSource, Verdict, note};
 pub use budget::SqliteBudget;
 pub use ends::End;
 pub use error::StorageError;
