@@ -223,6 +223,39 @@ credentials:
     }
 }
 
+/// Who asks the directory stands on the audit trail, also where no option names it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trail_names_the_account_that_asks_the_directory() {
+    let site = site(2).await;
+    let user = site.lab.laps_credential().user.clone();
+    let text = format!(
+        "version: 1\ndirectory: 読み手\ncredentials:\n  local-admin: {{laps: {{}}}}\n  読み手: \
+         {{user: '{user}', password: {{file: laps.pw}}}}\n"
+    );
+    write(&site, "credentials.yaml", &text);
+    no_users(&site);
+    let mut arguments = laps(&site);
+    for option in ["--directory-user", "--directory-password-file"] {
+        let at = arguments.iter().position(|one| one == option).unwrap();
+        arguments.drain(at..at + 2);
+    }
+    let ended = run(&site, arguments).await;
+    assert_all_in(&site, &ended);
+    let mut list: Vec<OsString> = ["audit", "list", "-o", "json", "--data-dir"]
+        .map(OsString::from)
+        .into();
+    list.push(site.data().into());
+    for named in ["読み手", &user] {
+        let listed = site.run(with(list.clone(), ["--credential", named])).await;
+        let entries = listed.json();
+        let mut all = entries.as_array().unwrap().iter();
+        let begun = all.find(|entry| entry["kind"] == "run-begun").unwrap();
+        let terms = &begun["what"]["terms"];
+        assert_eq!(terms["directory_user"], *user);
+        assert_eq!(terms["directory_credential"], "読み手");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inventory_of_ansible_vault_opens_each_pc() {
     let site = site(4).await;
