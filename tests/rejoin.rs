@@ -251,6 +251,32 @@ async fn a_blob_from_another_pc_keeps_the_credential_from_the_broken_one() {
     }
     assert!(files > 0);
     assert!(!ended.out().contains(&blob));
+    trail_names_the_other_pc(&site, &broken.name, &maker.name).await;
+}
+
+/// The logon at the other PC is told as one there.
+async fn trail_names_the_other_pc(site: &Site, broken: &str, maker: &str) {
+    let audit = |words: &[&str]| {
+        let mut all: Vec<OsString> = vec!["audit".into()];
+        all.extend(words.iter().map(OsString::from));
+        site.run(with(with(all, ["--data-dir"]), [site.data()]))
+    };
+    let list = audit(&["list", "--host", maker, "-o", "json"]).await.json();
+    let entries = list.as_array().unwrap().iter();
+    let there: Vec<&Value> = entries
+        .filter(|entry| entry.pointer("/what/for/on").is_some())
+        .collect();
+    assert_eq!(there.len(), 1, "{there:?}");
+    let [entry] = there[..] else {
+        unreachable!("{there:?}")
+    };
+    assert_eq!(entry["host"], broken);
+    assert_eq!(entry["what"]["for"]["on"], maker);
+    assert_eq!(entry["what"]["for"]["rung"], "offline-join-provisioned");
+    let text = audit(&["list", "--host", maker]).await.out();
+    let words = format!("to log on to {maker}");
+    assert_eq!(text.matches(&words).count(), 1, "{text}");
+    assert_eq!(audit(&["verify"]).await.code, Some(0));
 }
 
 /// The parameters of every step that a PC was sent.

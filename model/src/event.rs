@@ -153,6 +153,13 @@ pub enum CredentialUse {
         /// The rung.
         rung: String,
     },
+    /// A step of this rung logs on with it at another PC than the one for which it runs.
+    Elsewhere {
+        /// The rung.
+        rung: String,
+        /// The other PC.
+        on: HostName,
+    },
 }
 
 /// Which way the PC was reached.

@@ -105,7 +105,8 @@ impl Pc {
         let start = Instant::now();
         let shared = self.shared.clone();
         let rung = step.rung.clone().unwrap_or_default();
-        let noted = self.noted(CredentialUse::Rung { rung });
+        let on = other.name.clone();
+        let noted = self.noted(CredentialUse::Elsewhere { rung, on });
         let mut end = tokio::select! {
             biased;
             () = shared.recorder.halt().cancelled(), if !plan.changes => return Err(Halted),

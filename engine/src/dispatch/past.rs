@@ -46,8 +46,9 @@ pub(super) struct Seen {
     pub(super) host: HostName,
     pub(super) of: Of,
     pub(super) word: Word,
-    /// Which accounts the events before it named; those of an earlier fleetmend name none.
-    pub(super) named: Named,
+    /// Which accounts the events before it named; `None`: they are an earlier fleetmend's, which
+    /// named none.
+    pub(super) named: Option<Named>,
 }
 
 /// Where an account was used.
@@ -217,9 +218,10 @@ impl Past {
             {
                 // It may have shown the account to the domain.
                 let rung = running.step.rung.as_deref().unwrap_or_default();
+                let named = self.uses.handed(host, rung);
                 self.accounts.push(Seen {
                     host: host.clone(),
-                    named: self.uses.handed(host, rung),
+                    named: self.uses.are_named(host).then_some(named),
                     of: Of::Step(running.step.clone()),
                     word: Word::Nothing,
                 });
@@ -252,7 +254,7 @@ impl Past {
                 host: host.clone(),
                 of,
                 word,
-                named,
+                named: self.uses.are_named(host).then_some(named),
             });
         }
         let state = self.states.get(host);

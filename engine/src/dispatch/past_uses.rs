@@ -14,11 +14,17 @@ pub(super) type Named = BTreeMap<CredentialRef, String>;
 
 /// The uses of accounts in a run, folded from its events.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Uses(BTreeMap<HostName, OfPc>);
+pub(super) struct Uses {
+    /// By the PC for which they were.
+    pcs: BTreeMap<HostName, OfPc>,
+    /// By the PC that was logged on to, and its account.
+    attempts: AttemptsAt,
+}
+
+type AttemptsAt = BTreeMap<HostName, BTreeMap<String, Attempts>>;
 
 #[derive(Clone, Debug, Default)]
 struct OfPc {
-    accounts: BTreeMap<String, Attempts>,
     /// The attempt to log on that was announced last.
     last: Option<Attempt>,
     /// What rungs were handed.
@@ -27,6 +33,8 @@ struct OfPc {
 
 #[derive(Clone, Debug)]
 struct Attempt {
+    /// Where: a step may run on another PC than the one for which it runs.
+    at: HostName,
     name: CredentialRef,
     account: String,
     /// Amid a step, beside the PC's own session.
@@ -58,8 +66,7 @@ impl Uses {
                 account,
                 what_for,
             } => {
-                let pc = self.0.entry(host.clone()).or_default();
-                pc.used(credential, account, what_for, running);
+                self.used(host, (credential, account), what_for, running);
             }
             HostEvent::Connected { .. } => self.answered(host, false, Some(true)),
             // Whether the password was on its way when the operator stopped it is not told.
@@ -91,35 +98,46 @@ impl Uses {
 
     /// The run was cut here, and goes on.
     pub(super) fn resume(&mut self) {
-        for pc in self.0.values_mut() {
-            pc.cut();
+        for pc in self.pcs.values_mut() {
+            pc.cut(&mut self.attempts);
             pc.last = None;
-            // Passwords are given anew, and may be others.
-            let each = pc.accounts.values_mut();
-            each.for_each(|attempts| attempts.accepted = false);
         }
+        // Passwords are given anew, and may be others.
+        let each = self.attempts.values_mut().flat_map(BTreeMap::values_mut);
+        each.for_each(|attempts| attempts.accepted = false);
     }
 
     /// Returns the credential and account with which the PC was logged on to last.
     pub(super) fn logon(&self, host: &HostName) -> Named {
-        let last = self.0.get(host).and_then(|pc| pc.last.as_ref());
-        let last = last.filter(|last| !last.amid);
-        last.map(|last| (last.name.clone(), last.account.clone()))
-            .into_iter()
-            .collect()
+        self.last(host, false).collect()
     }
 
-    /// Returns what the rung was handed on this PC.
+    /// Returns what the rung was handed on this PC, and what its step logged on with last.
     pub(super) fn handed(&self, host: &HostName, rung: &str) -> Named {
-        let handed = self.0.get(host).and_then(|pc| pc.handed.get(rung));
-        handed.cloned().unwrap_or_default()
+        let handed = self.pcs.get(host).and_then(|pc| pc.handed.get(rung));
+        let mut named = handed.cloned().unwrap_or_default();
+        named.extend(self.last(host, true));
+        named
+    }
+
+    /// Tells whether events named the accounts that were used for the PC; those of an earlier
+    /// fleetmend did not.
+    pub(super) fn are_named(&self, host: &HostName) -> bool {
+        self.pcs.contains_key(host)
+    }
+
+    fn last(&self, host: &HostName, amid: bool) -> impl Iterator<Item = (CredentialRef, String)> {
+        let last = self.pcs.get(host).and_then(|pc| pc.last.as_ref());
+        let last = last.filter(|last| last.amid == amid);
+        last.map(|last| (last.name.clone(), last.account.clone()))
+            .into_iter()
     }
 
     /// Returns what PCs said of accounts, where it speaks against another attempt.
     pub(super) fn into_before(self) -> Vec<OwnBefore> {
-        let pcs = self.0.into_iter();
-        let each = pcs.flat_map(|(host, pc)| {
-            let accounts = pc.accounts.into_iter();
+        let pcs = self.attempts.into_iter();
+        let each = pcs.flat_map(|(host, accounts)| {
+            let accounts = accounts.into_iter();
             accounts.map(move |(account, attempts)| OwnBefore {
                 host: host.clone(),
                 account,
@@ -129,25 +147,56 @@ impl Uses {
         each.filter(|own| own.before != Before::default()).collect()
     }
 
+    fn used(
+        &mut self,
+        host: &HostName,
+        (name, account): (&CredentialRef, &str),
+        what_for: &CredentialUse,
+        running: bool,
+    ) {
+        let pc = self.pcs.entry(host.clone()).or_default();
+        let (at, amid) = match what_for {
+            CredentialUse::Rung { rung } if !running => {
+                let handed = pc.handed.entry(rung.clone()).or_default();
+                handed.insert(name.clone(), account.to_owned());
+                return;
+            }
+            CredentialUse::Rung { .. } => (host, true),
+            CredentialUse::Elsewhere { on, .. } => (on, true),
+            CredentialUse::Logon => (host, false),
+        };
+        // The next one is tried only after the one before was refused.
+        if let Some(last) = pc.last.take().filter(|last| last.open) {
+            of(&mut self.attempts, &last).refused(&last.name);
+        }
+        pc.last = Some(Attempt {
+            at: at.clone(),
+            name: name.clone(),
+            account: account.to_owned(),
+            amid,
+            open: true,
+        });
+    }
+
     /// The attempt that was announced last ended, and the PC may have refused it.
     fn unanswered(&mut self, host: &HostName, amid: bool) {
-        if let Some(pc) = self.0.get_mut(host)
+        if let Some(pc) = self.pcs.get_mut(host)
             && pc.last.as_ref().is_some_and(|last| last.amid == amid)
         {
-            pc.cut();
+            pc.cut(&mut self.attempts);
         }
     }
 
     /// The PC has said something, or nothing, of the attempt that was announced last.
     fn answered(&mut self, host: &HostName, amid: bool, accepted: Option<bool>) {
-        let Some(pc) = self.0.get_mut(host) else {
+        let Some(pc) = self.pcs.get_mut(host) else {
             return;
         };
         let Some(last) = pc.last.as_mut().filter(|last| last.amid == amid) else {
             return;
         };
         let open = std::mem::take(&mut last.open);
-        let attempts = pc.accounts.entry(last.account.clone()).or_default();
+        let attempts = of(&mut self.attempts, last);
         match accepted {
             Some(true) => {
                 attempts.accepted = true;
@@ -161,45 +210,22 @@ impl Uses {
 
 impl OfPc {
     /// What was announced last has no answer and will have none.
-    fn cut(&mut self) {
+    fn cut(&mut self, all: &mut AttemptsAt) {
         let Some(last) = self.last.as_mut().filter(|last| last.open) else {
             return;
         };
         last.open = false;
-        let attempts = self.accounts.entry(last.account.clone()).or_default();
+        let attempts = of(all, last);
         if !attempts.accepted {
             attempts.before.cut += 1;
         }
     }
+}
 
-    fn used(
-        &mut self,
-        name: &CredentialRef,
-        account: &str,
-        what_for: &CredentialUse,
-        running: bool,
-    ) {
-        let amid = match what_for {
-            CredentialUse::Rung { rung } if !running => {
-                let handed = self.handed.entry(rung.clone()).or_default();
-                handed.insert(name.clone(), account.to_owned());
-                return;
-            }
-            CredentialUse::Rung { .. } => true,
-            CredentialUse::Logon => false,
-        };
-        // The next one is tried only after the one before was refused.
-        if let Some(last) = self.last.take().filter(|last| last.open) {
-            let attempts = self.accounts.entry(last.account).or_default();
-            attempts.refused(&last.name);
-        }
-        self.last = Some(Attempt {
-            name: name.clone(),
-            account: account.to_owned(),
-            amid,
-            open: true,
-        });
-    }
+/// Returns what is counted for the account of an attempt, at the PC that judges it.
+fn of<'a>(all: &'a mut AttemptsAt, attempt: &Attempt) -> &'a mut Attempts {
+    let pc = all.entry(attempt.at.clone()).or_default();
+    pc.entry(attempt.account.clone()).or_default()
 }
 
 impl Attempts {
@@ -332,5 +358,45 @@ mod tests {
         assert_eq!(refused.into_before()[0].before.refused.len(), 1);
         uses.resume();
         assert_eq!(uses.into_before()[0].before.cut, 1);
+    }
+    #[test]
+    fn a_logon_on_another_pc_counts_there() {
+        let dc = HostName("dc-1".into());
+        let elsewhere = used(
+            "local-admin",
+            CredentialUse::Elsewhere {
+                rung: "rejoin".into(),
+                on: dc.clone(),
+            },
+        );
+        let mut uses = Uses::default();
+        uses.apply(&pc(), &logon("local-admin"), false);
+        uses.apply(&pc(), &connected(), false);
+        uses.apply(&pc(), &elsewhere, true);
+        uses.resume();
+        // Another PC's step, at the same server.
+        let other = HostName("pc-2".into());
+        uses.apply(&other, &elsewhere, true);
+        uses.resume();
+        let before = uses.into_before();
+        assert_eq!(before.len(), 1, "{before:?}");
+        assert_eq!(before[0].host, dc);
+        assert_eq!(before[0].before.cut, 2);
+    }
+
+    #[test]
+    fn a_step_names_what_it_logged_on_with() {
+        let mut uses = Uses::default();
+        assert!(!uses.are_named(&pc()));
+        let rung = || CredentialUse::Rung {
+            rung: "join".into(),
+        };
+        uses.apply(&pc(), &used("domain", rung()), false);
+        uses.apply(&pc(), &used("rescue", rung()), true);
+        let named = uses.handed(&pc(), "join");
+        let names: Vec<&str> = named.keys().map(|name| name.0.as_str()).collect();
+        assert_eq!(names, ["domain", "rescue"]);
+        assert!(uses.logon(&pc()).is_empty());
+        assert!(uses.are_named(&pc()));
     }
 }

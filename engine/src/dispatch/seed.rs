@@ -62,7 +62,12 @@ pub(super) async fn seed(shared: &Shared, seen: &[Seen]) {
 
 /// Takes over what PCs said of their own accounts before the cut.
 pub(super) fn seed_own(shared: &Shared, own: &[OwnBefore]) {
-    let hosts = shared.plan.hosts.iter();
+    // Steps for them may have logged on to others.
+    let hosts = shared
+        .plan
+        .hosts
+        .iter()
+        .chain(shared.plan.elsewhere.values());
     let hosts: BTreeMap<&HostName, &Arc<Host>> = hosts.map(|host| (&host.name, host)).collect();
     for one in own {
         let account = AccountName::of(&one.account);
@@ -86,8 +91,9 @@ async fn accounts(shared: &Shared, host: &Host, seen: &Seen) -> Vec<(Key, String
         Of::Logon => {
             let name = host.credential.as_ref();
             let name = name.unwrap_or(&shared.plan.default_credential);
-            let user = match (seen.named.values().next(), &host.user) {
-                (Some(user), _) | (None, Some(user)) => Some(user.clone()),
+            let user = match (&seen.named, &host.user) {
+                (Some(named), _) => named.values().next().cloned(),
+                (None, Some(user)) => Some(user.clone()),
                 (None, None) => ask(shared, name, host).await.map(|found| found.user),
             };
             let logon = user.and_then(|user| {
@@ -100,8 +106,9 @@ async fn accounts(shared: &Shared, host: &Host, seen: &Seen) -> Vec<(Key, String
     }
     let mut found = Vec::new();
     for name in given(shared, host, &seen.of) {
-        let user = match seen.named.get(&name) {
-            Some(user) => Some(user.clone()),
+        let user = match &seen.named {
+            // What is not named was not used.
+            Some(named) => named.get(&name).cloned(),
             None => ask(shared, &name, host).await.map(|found| found.user),
         };
         if let Some(user) = user {
@@ -133,6 +140,7 @@ fn given(shared: &Shared, host: &Host, of: &Of) -> BTreeSet<CredentialRef> {
     names.map(|name| CredentialRef(name.to_owned())).collect()
 }
 
+/// Asks the source, as only runs of an earlier fleetmend need it: their journal names no account.
 async fn ask(shared: &Shared, name: &CredentialRef, host: &Host) -> Option<Credential> {
     let found = shared.credentials.credential(name, host);
     timeout(shared.plan.limits.logon, found).await.ok()?.ok()

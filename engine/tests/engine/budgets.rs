@@ -318,6 +318,45 @@ async fn killed_amid_logons_a_pc_sees_two_attempts_at_most() {
     }
 }
 
+/// A step of the PC logs on to a server, and the run is killed amid that.
+#[tokio::test(start_paused = true)]
+async fn killed_amid_logons_at_a_server_they_count_there_and_not_for_the_pc() {
+    let mut journal = MemoryJournal::new(None);
+    let (mut at_server, mut at_pc) = (0, 0);
+    for kill in 0..5 {
+        let world = World::new([Pc::broken("rejoin")], journal);
+        world.add_server(Pc {
+            delay: Duration::from_secs(60),
+            ..refusing()
+        });
+        let mut plan = world.rejoin_plan();
+        plan.params.insert("blob".into(), true.into());
+        let run = async {
+            if kill == 0 {
+                run_world(&world, plan, quiet()).await
+            } else {
+                resume_world(&world, plan).await
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(30), run).await;
+        let logons = world.logons.lock().unwrap().clone();
+        let server = logons.iter().filter(|(host, _)| host == "server").count();
+        at_server += server;
+        at_pc += logons.len() - server;
+        if let Ok(report) = ended {
+            assert_eq!(kill, 2, "a third is not begun");
+            assert_eq!(at_server, 2);
+            assert!(at_pc > 2, "the PC itself is logged on to after each kill");
+            let result = &report.results[0];
+            let denied = result.outcome.to_string().starts_with("access-denied");
+            assert!(!denied, "{result:?}");
+            return;
+        }
+        journal = MemoryJournal::with(world.journal.records());
+    }
+    panic!("{at_server} logons at the server, {at_pc} at the PC");
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_cut_the_account_of_the_journal_is_known_without_its_source() {
     // The credential has another account now; the one that was refused stays so.
@@ -332,8 +371,22 @@ async fn after_a_cut_the_account_of_the_journal_is_known_without_its_source() {
         .iter()
         .position(|record| matches!(&record.event, Event::Host { what: HostEvent::StepEnded { step, .. }, .. } if step.step == "join"))
         .unwrap();
-    for (user, joins) in [("old@corp", 0), ("CORP\\new", 3)] {
-        let journal = MemoryJournal::with(records[..=told].to_vec());
+    // A fleetmend of before named no account: then the source is asked.
+    let named = |record: &&Record| {
+        let what = match &record.event {
+            Event::Host { what, .. } => Some(what),
+            _ => None,
+        };
+        !matches!(what, Some(HostEvent::CredentialUsed { .. }))
+    };
+    let then = records[..=told].to_vec();
+    let before: Vec<Record> = then.iter().filter(named).cloned().collect();
+    for (records, user, joins, asks) in [
+        (&then, "old@corp", 0, 0),
+        (&then, "CORP\\new", 3, 0),
+        (&before, "CORP\\old", 0, 1),
+    ] {
+        let journal = MemoryJournal::with(records.clone());
         let next = World::new((0..3).map(|_| Pc::broken("join")), journal);
         *next.join_user.lock().unwrap() = user.to_owned();
         let mut plan = next.plan();
@@ -343,5 +396,8 @@ async fn after_a_cut_the_account_of_the_journal_is_known_without_its_source() {
         let seen = sent.iter().filter(|(_, step)| step == "join").count();
         // The PC on which it was refused has its end already decided.
         assert!(seen == joins || seen + 1 == joins, "{user}: {seen}");
+        let asked = next.asked.lock().unwrap();
+        let asked = asked.iter().filter(|name| *name == "join-account");
+        assert_eq!(asked.count(), asks, "{user}");
     }
 }

@@ -100,6 +100,7 @@ impl ListArgs {
             let on = entry.host.as_ref();
             let names = field(&entry.what, "/names").as_array();
             on.is_some_and(|host| host.0.eq_ignore_ascii_case(name))
+                || is(field(&entry.what, "/for/on"), name)
                 || names.is_some_and(|names| names.iter().any(|host| is(host, name)))
         });
         let with = self.credential.as_deref().is_none_or(|name| {

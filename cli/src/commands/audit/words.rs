@@ -53,7 +53,10 @@ pub(super) fn words(entry: &AuditEntry) -> String {
             text("credential"),
             text("account"),
             match field(what, "/for/rung").as_str() {
-                Some(rung) => format!("for the rung {rung}"),
+                Some(rung) => match field(what, "/for/on").as_str() {
+                    Some(on) => format!("for the rung {rung}, to log on to {on}"),
+                    None => format!("for the rung {rung}"),
+                },
                 None => "to log on".to_owned(),
             }
         ),

@@ -142,6 +142,8 @@ pub struct World {
     /// The passwords of the local account, in the order in which they may be tried; without any,
     /// the good one.
     pub locals: Mutex<Vec<&'static str>>,
+    /// Names of the credentials whose sources were asked before the first logon.
+    pub asked: Mutex<Vec<String>>,
 }
 
 impl World {
@@ -170,6 +172,7 @@ impl World {
             join_user: Mutex::new("join-account".to_owned()),
             fetching: Mutex::default(),
             locals: Mutex::default(),
+            asked: Mutex::default(),
         })
     }
 
@@ -506,6 +509,9 @@ impl CredentialSource for FakeConnector {
         name: &CredentialRef,
         _: &Host,
     ) -> Result<Credential, CredentialError> {
+        if self.0.logons.lock().unwrap().is_empty() {
+            self.0.asked.lock().unwrap().push(name.0.clone());
+        }
         let fetching = *self.0.fetching.lock().unwrap();
         tokio::time::sleep(fetching).await;
         let password = match name.0.as_str() {
