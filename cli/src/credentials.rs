@@ -29,6 +29,7 @@ use file::fetch_limit;
 use known::{Account, Known};
 
 use crate::args::{DomainArgs, LogonArgs, Setting};
+use crate::changeable;
 use crate::error::CliError;
 use crate::password;
 
@@ -329,6 +330,11 @@ impl Passwords {
         };
         let needs = self.needs(file, mode, hosts);
         let wanted: Vec<Wanted<'_>> = needs.iter().map(Needed::wanted).collect();
+        let programs = file.store().programs(&wanted);
+        // A bare name is found in PATH, which is the operator's.
+        for program in programs.iter().filter(|path| path.components().count() > 1) {
+            changeable::refuse(program, "it is run for passwords")?;
+        }
         file.look(&wanted).await
     }
 

@@ -3,6 +3,7 @@
 mod app;
 mod args;
 mod budget;
+mod changeable;
 mod commands;
 mod confirm;
 mod core_dumps;

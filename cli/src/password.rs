@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fleetmend_credentials::sources::{PromptError, ask_password, read_password_file};
+use fleetmend_credentials::sources::{
+    PasswordFileFault, PromptError, ask_password, read_password_file,
+};
 use fleetmend_model::{CredentialRef, Secret};
 
 use crate::error::CliError;
@@ -38,12 +40,29 @@ pub(crate) fn file_of(variable: &str) -> Option<PathBuf> {
 /// The file is missing, empty, not text, or readable by others.
 pub(crate) fn read(path: &Path) -> Result<Secret, CliError> {
     read_password_file(path).map_err(|error| {
-        let told = CliError::config(error.to_string());
+        // The password itself, put there by mistake, is not shown.
+        let told = match (named_by(path), &error.fault) {
+            (Some(variable), PasswordFileFault::Unreadable(why)) => CliError::config(format!(
+                "failed to read the file that {variable} names: {why}"
+            )),
+            _ => CliError::config(error.to_string()),
+        };
         match error.hint() {
             Some(hint) => told.hint(hint),
             None => told,
         }
     })
+}
+
+/// Returns the variable that names this file as one that holds a password.
+fn named_by(path: &Path) -> Option<String> {
+    let mut all = std::env::vars_os();
+    let named = all.find(|(name, value)| {
+        let name = name.to_string_lossy();
+        let is_ours = name.starts_with("FLEETMEND_") && name.ends_with("_FILE");
+        is_ours && Path::new(value) == path
+    });
+    named.map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 /// Asks for a password on the terminal, without echo.

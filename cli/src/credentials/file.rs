@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::places::Places;
 use crate::args::{CredentialsArgs, DomainArgs, Setting};
+use crate::changeable;
 use crate::error::CliError;
 
 /// The file's name in the config folder.
@@ -287,7 +288,7 @@ fn text(path: &Path) -> Result<String, CliError> {
     let shown = path.display();
     let failed = |error| CliError::config(format!("failed to read {shown}")).because(error);
     let file = File::open(path).map_err(failed)?;
-    refuse_open(path, &file)?;
+    changeable::refuse(path, "it says which programs run here")?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -296,31 +297,4 @@ fn text(path: &Path) -> Result<String, CliError> {
         return Err(CliError::config(format!("{shown} is too long")));
     }
     String::from_utf8(bytes).map_err(|_| CliError::config(format!("{shown} is not UTF-8 text")))
-}
-
-/// Refuses a file that anybody may change: it says which programs run here, and which password
-/// goes to which PC.
-#[cfg(unix)]
-fn refuse_open(path: &Path, file: &File) -> Result<(), CliError> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let shown = path.display();
-    let metadata = file
-        .metadata()
-        .map_err(|error| CliError::config(format!("failed to read {shown}")).because(error))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if metadata.is_file() && mode & 0o002 != 0 {
-        return Err(CliError::config(format!(
-            "{shown} can be changed by anybody (mode {mode:04o}), and it says which programs run here"
-        ))
-        .hint(format!("chmod o-w {shown}")));
-    }
-    Ok(())
-}
-
-/// Windows: the folder's access list decides, which a mode cannot say.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the Unix twin refuses")]
-fn refuse_open(_: &Path, _: &File) -> Result<(), CliError> {
-    Ok(())
 }

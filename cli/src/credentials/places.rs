@@ -14,6 +14,7 @@ use fleetmend_directory::ActiveDirectory;
 use tokio::sync::Mutex;
 
 use super::own_sources;
+use crate::changeable;
 
 /// Makes the sources. Opens each vault once; holds no password.
 pub(super) struct Places {
@@ -101,6 +102,17 @@ impl fmt::Debug for Places {
 fn unlock(place: &VaultPlace) -> Result<Vault, SourceError> {
     let words = format!("the vault {}", place.file.display());
     let failed = |why: String, next: &str| SourceError::new(words.clone(), why, next);
+    if let Some(mode) = changeable::shared(&place.file) {
+        tracing::warn!("{words} can be read by others (mode {mode:04o})");
+    }
+    if place.key_file.is_some() {
+        // Its entries need no secret to be written, only its recipient.
+        let open = changeable::refuse(&place.file, "it says which passwords are tried on PCs");
+        open.map_err(|error| {
+            let (why, hints) = error.lines();
+            failed(why, hints.first().map_or("", String::as_str))
+        })?;
+    }
     let by = match &place.key_file {
         Some(key) => Unlock::Keys(Keys::read(key).map_err(|error| failed(error.to_string(), ""))?),
         None => {

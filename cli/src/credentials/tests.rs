@@ -371,6 +371,26 @@ fn a_file_that_anybody_can_change_is_refused() {
     assert!(error.to_string().contains("changed by anybody"), "{error}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_that_anybody_can_change_is_refused_and_not_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let text = "version: 1\ncredentials: {local-admin: {user: a, password: {command: [./prog]}}}\n";
+    let folder = Folder::new(text, &[("prog", "#!/bin/sh\ntouch 動いた\n")]);
+    let file = folder.open();
+    let hosts = [host("pc-1", |_| {})];
+    for (mode, is_refused) in [(0o775, false), (0o777, true)] {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.path("prog"), mode).unwrap();
+        let gathered = gather(&LogonArgs::default(), &hosts, Some(&file)).await;
+        let error = gathered.err().map(|error| error.to_string());
+        let told = error.is_some_and(|error| error.contains("it is run for passwords"));
+        assert_eq!(told, is_refused);
+        assert!(!folder.path("動いた").exists());
+    }
+}
+
 #[test]
 fn groups_name_credentials_and_hosts_outweigh_them() {
     let folder = Folder::new(

@@ -268,6 +268,20 @@ fn two_credentials_never_share_a_variable() {
     assert!(!alone.stderr.contains("FLEETMEND____"), "{}", alone.stderr);
 }
 
+/// Who puts the password itself into the variable does not see it again.
+#[test]
+fn what_a_variable_names_by_mistake_is_not_shown() {
+    let args = ["-i", "pcs.yaml", "--user", "x", "--yes"];
+    for name in [
+        "FLEETMEND_PASSWORD_FILE",
+        "FLEETMEND_LOCAL_ADMIN_PASSWORD_FILE",
+    ] {
+        let text = Folder::new().refused_with(&args, &[(name, "canary-itself")]);
+        let told = format!("failed to read the file that {name} names: ");
+        assert!(text.contains(&told), "{text}");
+    }
+}
+
 /// These names give an account to the playbook, not to PCs.
 #[test]
 fn a_name_that_means_another_account_reaches_no_pc() {

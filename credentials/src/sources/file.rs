@@ -96,9 +96,7 @@ fn read(path: &Path) -> Result<Secret, PasswordFileFault> {
     file.take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(PasswordFileFault::Unreadable)?;
-    // Notepad begins a file with a byte order mark.
-    let text = bytes.strip_prefix("\u{feff}".as_bytes());
-    Ok(password_text::password(text.unwrap_or(&bytes))?)
+    Ok(password_text::password(&bytes)?)
 }
 
 /// Reads a password that may be wanted again, which a pipe cannot give; and an open of a pipe

@@ -33,11 +33,13 @@ impl Unfit {
     }
 }
 
-/// Takes a password: the text without one line end at the end.
+/// Takes a password: the text without one line end at the end, and without the byte order mark
+/// that Notepad, and programs of .NET, begin UTF-8 with.
 ///
 /// # Errors
 /// [`Unfit`].
 pub(super) fn password(bytes: &[u8]) -> Result<Secret, Unfit> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if bytes.len() > MAX_BYTES {
         return Err(Unfit::Long);
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 use fleetmend_credentials::vault::{Keys, LockKind, Unlock, Vault, VaultError};
 
+use crate::changeable;
 use crate::error::CliError;
 use crate::password;
 use crate::printer::Printer;
@@ -55,7 +56,7 @@ impl UnlockArgs {
     pub(super) fn open(&self, printer: &Printer) -> Result<(Vault, Unlock), CliError> {
         let path = self.place.path()?;
         let unlock = self.unlock(&path)?;
-        if let Some(mode) = shared(&path) {
+        if let Some(mode) = changeable::shared(&path) {
             let shown = path.display();
             printer.warning(&format!(
                 "{shown} can be read by others (mode {mode:04o}): they can guess at its passphrase; \
@@ -134,19 +135,4 @@ pub(super) fn failed(error: VaultError) -> CliError {
         _ => return CliError::config(text),
     };
     CliError::config(text).hint(hint)
-}
-
-/// The permission bits of a file that the group or others can read.
-#[cfg(unix)]
-fn shared(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o044 != 0).then_some(mode)
-}
-
-/// Windows: the folder's access list decides, which a mode cannot say.
-#[cfg(not(unix))]
-fn shared(_: &Path) -> Option<u32> {
-    None
 }
