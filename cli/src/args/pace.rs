@@ -17,7 +17,7 @@ pub(crate) struct PaceArgs {
     /// CLASS(DETAIL) or any; repeatable
     #[arg(long, value_name = "KIND")]
     pub(crate) expect: Vec<Expected>,
-    /// Work on at most N PCs of one site (their variable site) at once
+    /// Work on at most N PCs of one site at once; counts only those with a variable site
     #[arg(long, value_name = "N", value_parser = at_once())]
     pub(crate) max_per_site: Option<usize>,
     /// Repair at most N PCs of one domain controller at once

@@ -258,7 +258,7 @@ fn run_has_its_options_under_headings() {
               CLASS(DETAIL) or any; repeatable
 
           --max-per-site <N>
-              Work on at most N PCs of one site (their variable site) at once
+              Work on at most N PCs of one site at once; counts only those with a variable site
 
           --max-per-dc <N>
               Repair at most N PCs of one domain controller at once
@@ -444,7 +444,7 @@ fn exec_takes_its_command_after_dashes() {
               CLASS(DETAIL) or any; repeatable
 
           --max-per-site <N>
-              Work on at most N PCs of one site (their variable site) at once
+              Work on at most N PCs of one site at once; counts only those with a variable site
 
           --max-per-dc <N>
               Repair at most N PCs of one domain controller at once
