@@ -173,9 +173,13 @@ pub(super) async fn rights(open: &Open, hosts: &[Arc<Host>]) -> Vec<Finding> {
         let found = format!("{user} may {word} {may} of {count} accounts{switch}");
         findings.push(match (may, unknown) {
             _ if count == 0 => Finding::skipped("rights", "no account could be read"),
+            (_, unknown) if unknown == count => Finding::skipped(
+                "rights",
+                format!("the controller does not tell whether {user} may {word} the PCs' accounts"),
+            ),
             (_, unknown) if unknown > 0 => Finding::skipped(
                 "rights",
-                format!("{found}; of {unknown} that cannot be read"),
+                format!("{found}; of {unknown} the controller does not tell"),
             ),
             (may, _) if may == count => Finding::ok("rights", found),
             _ if word.starts_with("reset") => Finding::warning("rights", found)

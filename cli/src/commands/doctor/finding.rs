@@ -111,7 +111,7 @@ pub(super) fn text(findings: &[Finding], columns: Option<u16>) -> String {
     let count = |level| findings.iter().filter(|one| one.level == level).count();
     let _ = writeln!(
         text,
-        "\n{} failed, {} warnings, {} skipped, {} ok",
+        "\nfailed {}, warnings {}, skipped {}, ok {}",
         count(Level::Failed),
         count(Level::Warning),
         count(Level::Skipped),

@@ -38,11 +38,11 @@ pub(super) async fn names(hosts: &[Arc<Host>]) -> Finding {
         .filter_map(|name| async { name })
         .collect()
         .await;
+    if count == 0 {
+        return Finding::ok("names", "none to look up: all are addresses");
+    }
     if unknown.is_empty() {
-        return Finding::ok(
-            "names",
-            format!("{count} resolve, the others are addresses"),
-        );
+        return Finding::ok("names", format!("{count} resolve"));
     }
     Finding::warning(
         "names",
