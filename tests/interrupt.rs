@@ -4,12 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetmend_lab::{LabOptions, Mix, Pace, PcPlan, Scenario};
 use fleetmend_tests::{Ended, Site, finish, scripts, with};
 
-/// A fleet that takes a while, and a run over two PCs at a time, interrupted after 1.5 s.
+/// A fleet that takes a while, and a run over two PCs at a time, interrupted soon after the first
+/// logon.
 async fn interrupted(presses: usize) -> (Site, Ended) {
     let mut options = LabOptions::new(12, scripts());
     options.mix = Mix::All(PcPlan::new(Scenario::PasswordMismatch));
@@ -18,8 +19,13 @@ async fn interrupted(presses: usize) -> (Site, Ended) {
     let more = ["--output", "json", "--max-concurrency", "2"];
     let child = site.spawn(with(site.run_arguments(), more));
     let id = child.id().unwrap().to_string();
+    let begun = Instant::now();
+    while site.lab.counts().logons_accepted == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no logon came");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     for press in 0..presses {
-        tokio::time::sleep(Duration::from_millis(if press == 0 { 1500 } else { 200 })).await;
+        tokio::time::sleep(Duration::from_millis(if press == 0 { 1000 } else { 200 })).await;
         let sent = tokio::process::Command::new("kill")
             .args(["-INT", &id])
             .status()
