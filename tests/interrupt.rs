@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleetmend_lab::{LabOptions, Mix, Pace, PcPlan, Scenario};
 use fleetmend_tests::{Ended, Site, finish, scripts, with};
@@ -19,18 +19,14 @@ async fn interrupted(presses: usize) -> (Site, Ended) {
     let more = ["--output", "json", "--max-concurrency", "2"];
     let child = site.spawn(with(site.run_arguments(), more));
     let id = child.id().unwrap().to_string();
-    let begun = Instant::now();
-    while site.lab.counts().logons_accepted == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no logon came");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    for press in 0..presses {
-        tokio::time::sleep(Duration::from_millis(if press == 0 { 1000 } else { 200 })).await;
+    site.until_begun().await;
+    for _ in 0..presses {
         let sent = tokio::process::Command::new("kill")
             .args(["-INT", &id])
             .status()
             .await;
         assert!(sent.unwrap().success());
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let ended = finish(child).await;
     (site, ended)

@@ -50,7 +50,7 @@ async fn refused(site: &Site, arguments: Vec<OsString>, words: &[&str]) {
 async fn the_second_controller_is_refused_and_the_screen_says_what_is_left() {
     let site = site(0.5).await;
     let mut child = site.spawn(run_arguments(&site));
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    site.until_begun().await;
     let second = site.run(resume_arguments(&site)).await;
     assert_eq!(second.code, Some(2), "{}", second.err());
     let words = format!("process {} since", child.id().unwrap());
@@ -277,7 +277,7 @@ async fn a_playbook_that_changed_is_refused() {
     let playbook = folder.join("trust-repair.yaml");
     arguments[1] = playbook.clone().into();
     let mut child = site.spawn(arguments);
-    tokio::time::sleep(Duration::from_millis(1800)).await;
+    site.until_begun().await;
     child.kill().await.unwrap();
     let text = fs::read_to_string(&playbook).unwrap();
     fs::write(&playbook, format!("{text}\n# 変更\n")).unwrap();

@@ -195,6 +195,20 @@ impl Site {
         command
     }
 
+    /// Waits until a run that was spawned has logged on somewhere, and a second longer: it is amid
+    /// its work then, however slow the machine is.
+    ///
+    /// # Panics
+    /// No logon came within a minute.
+    pub async fn until_begun(&self) {
+        let begun = std::time::Instant::now();
+        while self.lab.counts().logons_accepted == 0 {
+            assert!(begun.elapsed().as_secs() < 60, "no logon came");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
     /// Runs the binary to its end.
     pub async fn run<I: IntoIterator<Item = S>, S: Into<OsString>>(&self, arguments: I) -> Ended {
         finish(self.spawn(arguments)).await
