@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use fleetmend_model::Outcome;
 
+use crate::connect_failure::AFTER_REBOOT;
+
 /// The classes of failures that are counted, each by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(
@@ -19,7 +21,8 @@ pub enum ErrorClass {
     Blocked,
     /// And no rung ran.
     NotRepaired,
-    /// A rung ran and no verify proved it, and the PC ended blocked or not repaired.
+    /// A rung ran and no verify proved it, and the PC ended blocked or not repaired; or it did not
+    /// come back from a restart.
     VerifyFailed,
     Unknown,
     NeedsHands,
@@ -54,6 +57,8 @@ impl ErrorClass {
     /// no verify proved.
     pub fn of(outcome: &Outcome, tried: bool) -> Option<Self> {
         match outcome {
+            // A restart of ours is a change like any other; the PC is not simply off.
+            Outcome::Unreachable { why } if why == AFTER_REBOOT => Some(Self::VerifyFailed),
             Outcome::Unreachable { .. } => Some(Self::Unreachable),
             Outcome::AccessDenied { .. } => Some(Self::AccessDenied),
             Outcome::NotRepaired { .. } | Outcome::Blocked { .. } if tried => {
@@ -93,7 +98,7 @@ impl FromStr for ErrorClass {
 pub enum Allowance {
     /// So many in the whole run.
     Pcs(usize),
-    /// This share of each batch, 0 to 100.
+    /// This share of each batch, 0 to 100; of a small batch at least one PC, unless it is 0.
     Percent(u8),
 }
 
@@ -141,7 +146,7 @@ impl Allowance {
     pub fn pcs(self, batch: usize) -> usize {
         match self {
             Self::Pcs(pcs) => pcs,
-            Self::Percent(percent) => batch.saturating_mul(percent.into()) / 100,
+            Self::Percent(percent) => batch.saturating_mul(percent.into()).div_ceil(100),
         }
     }
 }
@@ -240,9 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_rounded_down() {
-        assert_eq!(Allowance::Percent(10).pcs(19), 1);
-        assert_eq!(Allowance::Percent(10).pcs(1), 0);
+    fn a_share_is_rounded_up() {
+        assert_eq!(Allowance::Percent(10).pcs(10), 1);
+        assert_eq!(Allowance::Percent(10).pcs(11), 2);
+        assert_eq!(Allowance::Percent(10).pcs(1), 1);
+        assert_eq!(Allowance::Percent(0).pcs(500), 0);
         assert_eq!(Allowance::Percent(100).pcs(7), 7);
         assert_eq!(Allowance::Pcs(3).pcs(1), 3);
     }
@@ -296,6 +303,12 @@ mod tests {
             Some(ErrorClass::VerifyFailed)
         );
         assert_eq!(ErrorClass::of(&blocked, false), Some(ErrorClass::Blocked));
+        let unreachable = |why: &str| Outcome::Unreachable { why: why.into() };
+        for tried in [false, true] {
+            let of = |why| ErrorClass::of(&unreachable(why), tried);
+            assert_eq!(of("timed-out"), Some(ErrorClass::Unreachable));
+            assert_eq!(of("after-reboot"), Some(ErrorClass::VerifyFailed));
+        }
         for well in [
             Outcome::Healthy,
             Outcome::Skipped { why: "x".into() },

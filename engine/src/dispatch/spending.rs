@@ -16,6 +16,8 @@ pub(super) struct Spending {
     sizes: Vec<usize>,
     /// The batch that is worked on; the first is 1.
     batch: usize,
+    /// The first batch in which a PC was reached.
+    reached: Option<usize>,
     run: BTreeMap<ErrorClass, Vec<HostName>>,
     here: BTreeMap<ErrorClass, Vec<HostName>>,
 }
@@ -26,6 +28,7 @@ impl Spending {
             pace,
             sizes,
             batch: 1,
+            reached: None,
             run: BTreeMap::new(),
             here: BTreeMap::new(),
         }
@@ -44,15 +47,19 @@ impl Spending {
     /// Counts how a PC of the batch ended; says so if that is more than may be. `tried`: a rung
     /// ran on it that no verify proved.
     pub(super) fn take(&mut self, result: &HostResult, tried: bool) -> Option<ErrorsSpent> {
-        let class = ErrorClass::of(&result.outcome, tried)?;
+        let class = ErrorClass::of(&result.outcome, tried);
+        if class != Some(ErrorClass::Unreachable) {
+            self.reached.get_or_insert(self.batch);
+        }
+        let class = class?;
         for counts in [&mut self.run, &mut self.here] {
             counts.entry(class).or_default().push(result.host.clone());
         }
-        self.beyond(class).or_else(|| {
-            let new = self.new_kind(result, class, tried)?;
-            let hosts = vec![result.host.clone()];
-            Some(self.spent(class, hosts, 0, Some(new)))
-        })
+        // What nobody has agreed to outweighs how many may fail: it must not become known by that.
+        match self.new_kind(result, class, tried) {
+            Some(new) => Some(self.spent(class, vec![result.host.clone()], 0, Some(new))),
+            None => self.beyond(class),
+        }
     }
 
     fn beyond(&self, class: ErrorClass) -> Option<ErrorsSpent> {
@@ -67,10 +74,12 @@ impl Spending {
         (hosts.len() > allowed).then(|| self.spent(class, hosts.clone(), allowed, None))
     }
 
-    /// Returns the kind of the failure if it must not be in a canary.
+    /// Returns the kind of the failure if it must not be in a canary: the first batch, and those
+    /// after it while no PC was reached. PCs that are off are no failure here.
     fn new_kind(&self, result: &HostResult, class: ErrorClass, tried: bool) -> Option<String> {
-        let is_canary = self.batch == 1 && self.sizes.len() > 1;
-        let counts = class != ErrorClass::Unreachable || self.pace.max_errors.of(class).is_some();
+        let is_first = self.reached.is_none_or(|reached| self.batch <= reached);
+        let is_canary = is_first && self.sizes.len() > 1;
+        let counts = class != ErrorClass::Unreachable;
         let kind = failure_kind(&result.outcome, tried).filter(|_| is_canary && counts)?;
         let agreed = self
             .pace
@@ -141,6 +150,7 @@ mod tests {
     #[test]
     fn a_number_counts_over_the_run_and_a_share_in_its_batch() {
         let mut run = spending("2", &[100, 100]);
+        assert_eq!(run.take(&ended(0, Outcome::Healthy), false), None);
         run.begin(2);
         assert_eq!(run.take(&ended(1, blocked("a")), false), None);
         assert_eq!(run.take(&ended(2, blocked("b")), false), None);
@@ -179,9 +189,29 @@ mod tests {
         assert_eq!((spent.count, spent.hosts.len()), (1, 1));
         canary.begin(2);
         assert_eq!(canary.take(&ended(5, blocked("other")), false), None);
-        // One that is counted is looked at.
-        let mut counted = spending("unreachable=5", &[2, 8]);
-        assert!(counted.take(&ended(1, dead()), false).is_some());
+        // Where they are counted, PCs that are off count, and are no new kind.
+        let mut counted = spending("unreachable=1", &[2, 8]);
+        assert_eq!(counted.take(&ended(1, dead()), false), None);
+        let spent = counted.take(&ended(2, dead()), false).unwrap();
+        assert_eq!((spent.new, spent.count), (None, 2));
+        // In a batch of one a share lets one fail, and a new kind stops first.
+        let mut small = spending("10%", &[1, 1, 8]);
+        let spent = small.take(&ended(1, blocked("new")), false).unwrap();
+        assert_eq!(spent.new.as_deref(), Some("blocked(new)"));
+        // A PC that does not come back from a restart is not off.
+        let lost = Outcome::Unreachable {
+            why: "after-reboot".into(),
+        };
+        let mut lost_one = spending("", &[1, 8]);
+        assert!(lost_one.take(&ended(1, lost), true).is_some());
+        // A canary that was off has shown nothing: the next batch is it.
+        let mut off = spending("", &[1, 2, 8]);
+        assert_eq!(off.take(&ended(1, dead()), false), None);
+        off.begin(2);
+        assert_eq!(off.take(&ended(2, Outcome::Healthy), false), None);
+        assert!(off.take(&ended(3, blocked("new")), false).is_some());
+        off.begin(3);
+        assert_eq!(off.take(&ended(4, blocked("new")), false), None);
         let mut only = spending("", &[10]);
         assert_eq!(only.take(&ended(1, blocked("new")), false), None);
     }
