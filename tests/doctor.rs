@@ -135,6 +135,17 @@ async fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_its_password_is_told_with_what_to_do() {
+    let site = site(SOUND).await;
+    fs::remove_file(site.path("laps.pw")).unwrap();
+    let ended = doctor(&site).await;
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out(), ended.err());
+    told(&ended, "accounts", "laps.pw");
+    told(&ended, "ports", "ok: ");
+    told(&ended, "directory", "could not be opened, see above");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_account_is_tried_once_and_the_rest_is_told() {
     let site = site(SOUND).await;
     write(&site, "laps.pw", "wrong");
@@ -142,7 +153,8 @@ async fn a_refused_account_is_tried_once_and_the_rest_is_told() {
         let ended = doctor(&site).await;
         assert_eq!(ended.code, Some(3), "{time}: {}", ended.err());
         told(&ended, "accounts", "failed: ");
-        told(&ended, "repairs", "skipped: an account does not work");
+        told(&ended, "repairs", "skipped: see accounts");
+        told(&ended, "directory", "could not be opened, see above");
         told(&ended, "ports", "ok: ");
         let domain = site.lab.shared().domain();
         let account = domain.user("svc-laps").unwrap();

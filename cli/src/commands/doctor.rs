@@ -101,6 +101,11 @@ pub(crate) async fn cmd_doctor(args: &DoctorArgs, printer: &Printer) -> Result<u
         findings.extend(domain::computers(open, &sample).await);
         findings.extend(domain::rights(open, &sample).await);
         findings.push(domain::laps(open, &sample).await);
+    } else if directory.domain().is_some() {
+        findings.push(Finding::skipped(
+            "directory",
+            "controllers, clock, computers, rights and LAPS: it could not be opened, see above",
+        ));
     } else {
         findings.push(Finding::skipped("directory", "none is given").then(
             "name it: --directory DOMAIN --directory-user USER; then accounts are tried from here and no \
@@ -152,8 +157,12 @@ impl Asked<'_> {
         let open = match opened {
             Ok(open) => open,
             Err(error) => {
-                findings.push(Finding::of_error("accounts", &error));
-                findings.push(Finding::skipped("repairs", "an account does not work"));
+                let finding = Finding::of_error("accounts", &error);
+                findings.push(match error.lines().1 {
+                    [] => finding.then("mend that, and look again"),
+                    _ => finding,
+                });
+                findings.push(Finding::skipped("repairs", "see accounts"));
                 return error.exit_code() == exit_code::BUDGET;
             }
         };
