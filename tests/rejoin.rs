@@ -1,7 +1,7 @@
 //! PCs that join their domain again: the real binary, and PCs that restart. Nobody is locked out,
 //! and a PC on which something is in the way stays as it was.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
