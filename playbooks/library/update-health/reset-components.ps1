@@ -32,7 +32,8 @@ function Move-Aside([string]$Path) {
 # started again below.
 $dependents = New-Object System.Collections.ArrayList
 foreach ($name in $services) {
-    foreach ($service in @(Invoke-Probe 'dependents' { @((Get-Service -Name $name).DependentServices) })) {
+    $needing = Invoke-Probe 'dependents' { @((Get-Service -Name $name).DependentServices) }
+    foreach ($service in @($needing)) {
         if ($null -eq $service -or $services -contains $service.ServiceName) { continue }
         if ($service.Status -eq [System.ServiceProcess.ServiceControllerStatus]::Running) { [void]$dependents.Add($service) }
     }
