@@ -33,11 +33,14 @@ async fn rights_are_told_as_they_were_granted() {
             ("unlock", unlock),
             ("enable", enable),
         ] {
-            let told = format!("may {word} {count} of 1 accounts");
-            assert!(
-                rights.iter().any(|line| line.contains(&told)),
-                "{account:?}: {rights:?}"
-            );
+            // Of what was not granted the controller says no, or nothing.
+            let told = |count| format!("may {word} {count} of 1 accounts");
+            let unknown = format!("may {word} the PCs' accounts");
+            let granted = rights.iter().any(|line| line.contains(&told(1)));
+            let is_not = |line: &String| line.contains(&told(0)) || line.ends_with(&unknown);
+            assert_eq!(granted, count == 1, "{account:?} {word}: {rights:?}");
+            let denied = rights.iter().any(is_not);
+            assert_eq!(denied, count == 0, "{account:?} {word}: {rights:?}");
         }
     }
     let log = std::fs::read_to_string(domain.root().join("pc1/log/sshd.log")).unwrap();
