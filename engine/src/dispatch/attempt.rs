@@ -129,6 +129,9 @@ impl Shared {
             .map_or_else(LogonMark::new, |pass| pass.logs_on(&host.name));
         let logon = self.connect(host, credential, &mark, token).await;
         let verdict = verdict(&logon, &mark);
+        if let (Err(ConnectError::Cancelled), Some(pass)) = (&logon, &pass) {
+            pass.cut();
+        }
         self.judge_logon((&key, pass.as_deref()), host, &credential.user, verdict);
         if verdict == Verdict::Accepted {
             self.locals.domain_accepted(&host.name, &account, print);

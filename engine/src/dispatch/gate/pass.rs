@@ -29,6 +29,8 @@ pub(in super::super) struct Pass {
     used: AtomicBool,
     proven: AtomicBool,
     refused: AtomicBool,
+    /// The run itself cut the logon short.
+    cut: AtomicBool,
     /// What became of the password in a logon.
     mark: LogonMark,
     /// Where that was, and how often the password had been accepted before.
@@ -57,6 +59,7 @@ impl Pass {
             used: AtomicBool::new(false),
             proven: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             mark: LogonMark::new(),
             host: OnceLock::new(),
             accepted,
@@ -86,6 +89,12 @@ impl Pass {
         self.refused.store(true, Ordering::Relaxed);
     }
 
+    /// Notes that the run stopped amid the logon: that nothing came back then says nothing of a
+    /// password that was accepted before.
+    pub(in super::super) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that the account works, and lets others in. A refusal stands.
     pub(in super::super) fn prove(&self) {
         if self.proven.swap(true, Ordering::Relaxed) {
@@ -111,7 +120,8 @@ impl Pass {
     /// Tells whether it may have been refused, and nobody knows.
     pub(super) fn doubt(&self, proven: bool, used: bool) -> Option<Doubt> {
         let refused = self.refused.load(Ordering::Relaxed);
-        if self.mark.is_unanswered() && !proven && !refused {
+        let excused = self.cut.load(Ordering::Relaxed) && self.password.accepted() > 0;
+        if self.mark.is_unanswered() && !proven && !refused && !excused {
             return Some(Doubt::Lost);
         }
         let told = proven || self.entry.why.get().is_some();

@@ -201,6 +201,32 @@ async fn lost_answers_of_a_password_that_works_are_borne_while_it_is_accepted_be
     assert_eq!(closed, Closed::Spared);
 }
 
+/// A stop of the run cuts many logons at once, of a password that worked a moment ago.
+#[tokio::test(start_paused = true)]
+async fn what_the_run_itself_cuts_leaves_no_doubt_of_a_password_that_works() {
+    let gate = gate();
+    let cut = |pass: Pass| {
+        pass.logs_on(&pc(1)).leaves();
+        pass.cut();
+    };
+    // Before it was ever accepted nobody knows.
+    let first = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+    first.logs_on(&pc(1)).leaves();
+    first.cut();
+    assert_eq!(first.doubt(false, true), Some(pass::Doubt::Lost));
+    drop(first);
+    for _ in 0..=TRIAL {
+        let pass = enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+        pass.logs_on(&pc(0)).leaves();
+        pass.prove();
+    }
+    let many = crowd(&gate, &account(), As::Logon).await;
+    assert!(many.len() > DOUBTS, "{}", many.len());
+    many.into_iter().for_each(cut);
+    assert!(gate.first().is_none());
+    enter(&gate, &account(), As::Logon, "pw").await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn doubts_before_a_cut_count_on_until_it_is_accepted() {
     for accepted in [false, true] {
